@@ -1,0 +1,59 @@
+/** The machine a command runs on: everything that `cli.ts` takes from the process, so that a test can be one. */
+import { randomBytes } from 'node:crypto';
+import { homedir, hostname, userInfo } from 'node:os';
+import { type Clock, systemClock } from './clock.ts';
+
+export interface Host {
+  cwd: string;
+  env: NodeJS.ProcessEnv;
+  home: string;
+  stdin: NodeJS.ReadStream;
+  stdout: NodeJS.WriteStream;
+  stderr: NodeJS.WriteStream;
+  clock: Clock;
+  random: (bytes: number) => Uint8Array;
+  /** `machine:user`; inside GitHub Actions the run is the owner instead. */
+  machine: string;
+  pid: number;
+  isAlive: (pid: number) => boolean;
+  /** Called at every step boundary; nothing outside crash tests. */
+  failpoint: (name: string) => Promise<void>;
+  /** Calls back at the first request to stop (SIGINT, SIGTERM). */
+  onStop: (stop: () => void) => void;
+}
+
+export function systemHost(): Host {
+  return {
+    cwd: process.cwd(),
+    env: process.env,
+    home: homedir(),
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    clock: systemClock,
+    random: (bytes) => randomBytes(bytes),
+    machine: `${hostname()}:${userName()}`,
+    pid: process.pid,
+    isAlive: (pid) => {
+      try {
+        process.kill(pid, 0);
+        return true;
+      } catch (error) {
+        return (error as NodeJS.ErrnoException).code === 'EPERM';
+      }
+    },
+    failpoint: async () => undefined,
+    onStop: (stop) => {
+      process.once('SIGINT', stop);
+      process.once('SIGTERM', stop);
+    },
+  };
+}
+
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return String(process.getuid?.() ?? 'user');
+  }
+}
