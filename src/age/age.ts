@@ -1,0 +1,119 @@
+/** The one door to age: whole files in memory, X25519 and hybrid post-quantum keys. Loads the library on first use. */
+import { KeyturnError } from '../errors.ts';
+import { Secret } from '../secret.ts';
+import { isBech32 } from './bech32.ts';
+
+export { fingerprint } from './fingerprint.ts';
+
+const load = () => import('age-encryption');
+
+/** The library's only way to tell a stranger's file from a broken one; pinned by a test. */
+const nobodyMatched = "no identity matched any of the file's recipients";
+
+/**
+ * An age file that each of the recipients opens; a recipient named twice counts once. Never the same bytes twice.
+ * Refuses an empty list: such a file could be opened by nobody.
+ */
+export async function encrypt(plain: Uint8Array, recipients: string[]): Promise<Uint8Array> {
+  const unique = new Set(recipients);
+  if (unique.size === 0) {
+    throw new KeyturnError('encryption', 'there is nobody to encrypt to', {
+      hint: 'list at least one age recipient under spec.reconcilers in keyturn.yaml',
+    });
+  }
+  const { Encrypter } = await load();
+  const encrypter = new Encrypter();
+  for (const recipient of unique) {
+    const problem = recipientProblem(recipient);
+    if (problem !== null) throw new KeyturnError('recipient', problem, { hint: recipientHint });
+    encrypter.addRecipient(recipient);
+  }
+  return encrypter.encrypt(plain);
+}
+
+/**
+ * The plaintext of an age file, whole or not at all. `place` names the file in errors, whose codes are
+ * `NO_IDENTITY` (exit 1: none of the identities is a recipient) and `DAMAGED` (exit 3). A file whose header was
+ * damaged exactly where it names the reader cannot be told from a stranger's.
+ */
+export async function decrypt(bytes: Uint8Array, identities: Secret[], place: string): Promise<Uint8Array> {
+  const { Decrypter } = await load();
+  const decrypter = new Decrypter();
+  for (const identity of identities) {
+    try {
+      decrypter.addIdentity(identity.reveal());
+    } catch {
+      throw malformedIdentity();
+    }
+  }
+  try {
+    return await decrypter.decrypt(bytes);
+  } catch (error) {
+    if (!(error instanceof Error && error.message === nobodyMatched))
+      throw damaged(place, 'is not a whole age file');
+    const mine = (await Promise.all(identities.map(recipientOf))).map(shortened).join(', ');
+    throw new KeyturnError(place, 'is not encrypted to your identity', {
+      code: 'NO_IDENTITY',
+      hint: `yours is ${mine || 'missing'}: \`keyturn access\` shows who can read what, --identity FILE uses another one`,
+    });
+  }
+}
+
+/** The error for bytes that are not what keyturn wrote, by accident or not. */
+export function damaged(place: string, what: string): KeyturnError {
+  return new KeyturnError(place, what, {
+    code: 'DAMAGED',
+    exit: 3,
+    hint: 'restore the file from the git history; nothing was changed',
+  });
+}
+
+/** The public recipient (`age1…` or `age1pq1…`) of an identity. */
+export async function recipientOf(identity: Secret): Promise<string> {
+  const { identityToRecipient } = await load();
+  try {
+    return await identityToRecipient(identity.reveal());
+  } catch {
+    throw malformedIdentity();
+  }
+}
+
+/** A fresh X25519 identity. */
+export async function generateIdentity(): Promise<Secret> {
+  const { generateX25519Identity } = await load();
+  return new Secret(await generateX25519Identity());
+}
+
+/** What a person should do about any `recipientProblem`. */
+export const recipientHint = 'a recipient is the public key that `keyturn keygen` or `age-keygen` prints';
+
+/** Why keyturn cannot encrypt to `text`, as a phrase after its subject, or null. Never repeats the text. */
+export function recipientProblem(text: string): string | null {
+  if (/^age-secret-key-/i.test(text.trim())) return 'is a secret key where a public one (age1…) belongs';
+  if (/^ssh-/.test(text)) return 'is an SSH key; only age recipients (age1…) are supported';
+  if (!text.startsWith('age1')) return 'is not an age recipient (age1…)';
+  if (isBech32(text, 'age', 32) || isBech32(text, 'age1pq', 1216)) return null;
+  if (!text.startsWith('age1pq1') && text.indexOf('1', 4) > 0)
+    return 'needs an age plugin, which is not supported';
+  return 'is mistyped or cut off';
+}
+
+/** The text form (`-----BEGIN AGE ENCRYPTED FILE-----`) of an age file. */
+export async function armor(bytes: Uint8Array): Promise<string> {
+  return (await load()).armor.encode(bytes);
+}
+
+/** The age file in its text form, which must be whole; `place` names it in errors. */
+export async function dearmor(text: string, place: string): Promise<Uint8Array> {
+  const library = await load();
+  try {
+    return library.armor.decode(text);
+  } catch {
+    throw damaged(place, 'is not a whole armored age file');
+  }
+}
+
+const shortened = (recipient: string) => (recipient.length > 70 ? `${recipient.slice(0, 24)}…` : recipient);
+
+const malformedIdentity = () =>
+  new KeyturnError('identity', 'is not an age identity', { hint: 'it starts with AGE-SECRET-KEY-1' });

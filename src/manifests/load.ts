@@ -1,0 +1,172 @@
+/** A repository's manifests -> what is desired, or everything that is wrong with them. */
+import { KeyturnError } from '../errors.ts';
+import { toProject, toRole, toSecret, toTarget } from './defaults.ts';
+import { findManifests } from './find.ts';
+import type { Desired, Role } from './model.ts';
+import { type ManifestDocument, type ManifestFile, parseFile } from './parse.ts';
+import { readAuthority } from './paths.ts';
+import { Problems } from './problems.ts';
+import { type Context, checkRules } from './rules.ts';
+import { future, isFuture, type Manifest, readManifest } from './schema.ts';
+import type { WrittenManifest } from './written.ts';
+
+export interface LoadOptions {
+  /** Only `CI` is read. Default: the process's. */
+  env?: NodeJS.ProcessEnv;
+}
+
+/**
+ * Loads `keyturn.yaml` and `manifests/` of the repository at `root`. Needs no key and no network.
+ * Throws ManyErrors with every mistake, sorted by place (`file:line:col: subject: what`), or KeyturnError where
+ * there is no `keyturn.yaml` or everything is written for a newer keyturn.
+ */
+export async function loadManifests(root: string, options: LoadOptions = {}): Promise<Desired> {
+  const problems = new Problems();
+  return assemble(await findManifests(root, problems), root, options, problems);
+}
+
+/** The same for texts from elsewhere, e.g. another commit. Files that manifests name are still read below `root`. */
+export async function parseManifests(
+  files: ManifestFile[],
+  root: string,
+  options: LoadOptions = {},
+): Promise<Desired> {
+  return assemble(files, root, options, new Problems());
+}
+
+async function assemble(
+  files: ManifestFile[],
+  root: string,
+  options: LoadOptions,
+  problems: Problems,
+): Promise<Desired> {
+  let complete = problems.empty;
+  const documents: ManifestDocument[] = [];
+  for (const file of files) {
+    const parsed = parseFile(file, problems);
+    documents.push(...parsed.documents);
+    complete &&= parsed.complete;
+  }
+  const [first] = documents;
+  if (first !== undefined && problems.empty && documents.every(isFuture)) {
+    const { file, line, column } = first.at('/apiVersion');
+    throw new KeyturnError(`${file}:${line}:${column}: ${first.subject}`, future.what, { hint: future.hint });
+  }
+  const manifests: Manifest[] = [];
+  for (const document of documents) {
+    const manifest = await readManifest(document, problems);
+    if (manifest !== undefined) manifests.push(manifest);
+  }
+  const context = await declare(manifests, problems, {
+    root,
+    ci: !['', '0', 'false'].includes((options.env ?? process.env).CI ?? ''),
+    names: complete
+      ? { targets: namesOf(documents, 'Target'), secrets: namesOf(documents, 'RotatedSecret') }
+      : undefined,
+  });
+  if (complete && !documents.some((document) => kindOf(document) === 'Project')) {
+    problems.add(
+      { file: 'keyturn.yaml', line: 1, column: 1 },
+      'keyturn.yaml',
+      'declares no Project',
+      'run keyturn init',
+    );
+  }
+  await checkRules(context);
+  problems.throwIfAny();
+  return desiredOf(context);
+}
+
+function desiredOf({ project, targets, roles, secrets }: Context): Desired {
+  if (project === undefined) throw new Error('a repository without a project was not reported');
+  const models = <Model>(declared: Map<string, { model: Model }>): Map<string, Model> =>
+    new Map([...declared].map(([name, { model }]) => [name, model]));
+  return {
+    project: project.model,
+    targets: models(targets),
+    roles: roles.map(({ model }) => model),
+    secrets: models(secrets),
+  };
+}
+
+const kindOf = ({ value }: ManifestDocument): unknown => (value as { kind?: unknown } | null)?.kind;
+
+function namesOf(documents: ManifestDocument[], kind: string): Set<string> {
+  return new Set(documents.filter((document) => kindOf(document) === kind).map(({ subject }) => subject));
+}
+
+/** Fills in defaults, targets and roles before the secrets that need them. */
+async function declare(
+  manifests: Manifest[],
+  problems: Problems,
+  outside: Pick<Context, 'root' | 'ci' | 'names'>,
+): Promise<Context> {
+  const context: Context = {
+    ...outside,
+    project: undefined,
+    targets: new Map(),
+    roles: [],
+    secrets: new Map(),
+    problems,
+  };
+  const once = unique(manifests, problems);
+  for (const { document, written } of once) {
+    const source = document.at('');
+    if (written.kind === 'Project') context.project = { document, written, model: toProject(written) };
+    if (written.kind === 'Role') context.roles.push({ document, written, model: toRole(written, source) });
+    if (written.kind === 'Target') {
+      const path = written.spec.tls?.ca;
+      const authority = path === undefined ? undefined : await readAuthority(outside.root, path);
+      if (authority !== undefined && 'what' in authority) {
+        problems.add(document.at('/spec/tls/ca'), document.subject, authority.what, authority.hint);
+      }
+      const pem = authority !== undefined && 'pem' in authority ? authority.pem : undefined;
+      context.targets.set(written.metadata.name, {
+        document,
+        written,
+        model: toTarget(written, pem, source),
+      });
+    }
+  }
+  const roles: Role[] = context.roles.map(({ model }) => model);
+  const common = context.project?.written.spec.defaults ?? {};
+  for (const { document, written } of once) {
+    if (written.kind !== 'RotatedSecret') continue;
+    const target = context.targets.get(written.spec.target)?.model;
+    const model = toSecret(written, common, target, roles, document.at(''));
+    context.secrets.set(model.name, { document, written, model });
+  }
+  return context;
+}
+
+/** The first of every kind and name; one project, where reviewers look for it. */
+function unique(manifests: Manifest[], problems: Problems): Manifest<WrittenManifest>[] {
+  const seen = new Map<string, ManifestDocument>();
+  return manifests.filter(({ document, written }) => {
+    const project = written.kind === 'Project';
+    const key = project ? 'Project' : `${written.kind} ${written.metadata.name}`;
+    const other = seen.get(key);
+    if (project && document.file !== 'keyturn.yaml') {
+      problems.add(
+        document.at('/kind'),
+        document.subject,
+        'a Project stands in keyturn.yaml only',
+        'move it there, or remove it',
+      );
+      return false;
+    }
+    if (other === undefined) {
+      seen.set(key, document);
+      return true;
+    }
+    const { file, line } = other.at('/metadata/name');
+    const what = project ? 'there is a second Project' : `there is a second ${written.kind} of this name`;
+    problems.add(
+      document.at('/metadata/name'),
+      document.subject,
+      what,
+      `the first is at ${file}:${line}: rename or remove one`,
+    );
+    return false;
+  });
+}

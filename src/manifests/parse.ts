@@ -1,0 +1,163 @@
+/** YAML text -> plain data with positions. No message ever quotes the text: it may hold a value by mistake. */
+import {
+  type Document,
+  isAlias,
+  isCollection,
+  isMap,
+  isNode,
+  isPair,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseAllDocuments,
+  visit,
+} from 'yaml';
+import type { Source } from './model.ts';
+import type { Problems } from './problems.ts';
+
+export interface ManifestFile {
+  /** Relative to the repository, with slashes. */
+  path: string;
+  text: string;
+}
+
+/** One document of a file: plain JSON data, and where each part of it stands. */
+export interface ManifestDocument {
+  file: string;
+  value: unknown;
+  /** `metadata.name` where it can be told, else what the document is. */
+  subject: string;
+  /** Position of the key (or item) that a JSON pointer names; of its nearest ancestor where it is absent. */
+  at(pointer: string): Source;
+}
+
+export interface ParsedFile {
+  documents: ManifestDocument[];
+  /** False where a document could not be read: names that it declares are unknown. */
+  complete: boolean;
+}
+
+const plain = /^tag:yaml\.org,2002:(?:str|int|float|bool|null|map|seq)$/;
+
+/** Codes of the parser -> our words. Its own messages quote the text. */
+const syntax: Record<string, [what: string, hint: string]> = {
+  BAD_INDENT: ['the indentation does not fit', 'give all keys of one map the same indentation'],
+  BLOCK_AS_IMPLICIT_KEY: [
+    'a map cannot begin inside a line',
+    'put the value in quotes, or the inner map on its own lines',
+  ],
+  MULTILINE_IMPLICIT_KEY: ['a key must stand on one line', 'indent the lines that belong to the value above'],
+  MISSING_CHAR: ['something is missing here', 'close the quote or bracket, or write key: value'],
+  TAB_AS_INDENT: ['a tab cannot indent', 'use spaces'],
+  BAD_SCALAR_START: ['a plain value cannot begin with this character', 'put the value in quotes'],
+  BAD_DQ_ESCAPE: ['unknown escape in double quotes', 'use single quotes, or write two backslashes'],
+  RESOURCE_EXHAUSTION: ['nested too deeply', 'a manifest is a few levels deep'],
+};
+
+/** Documents of one file. Empty ones are skipped; unreadable ones are reported, each once. */
+export function parseFile(file: ManifestFile, problems: Problems): ParsedFile {
+  const lines = new LineCounter();
+  const source = (offset: number): Source => {
+    const { line, col } = lines.linePos(offset);
+    return { file: file.path, line: Math.max(line, 1), column: Math.max(col, 1) };
+  };
+  const options = {
+    lineCounter: lines,
+    prettyErrors: false,
+    uniqueKeys: false,
+    resolveKnownTags: false,
+    schema: 'core',
+  } as const;
+  const documents: ManifestDocument[] = [];
+  let complete = true;
+  const parsed = parseAllDocuments(file.text, options);
+  for (const document of Array.isArray(parsed) ? parsed : []) {
+    const number = documents.length + 1;
+    const report = (offset: number, what: string, hint: string): void => {
+      complete = false;
+      problems.add(source(offset), file.path, what, hint);
+    };
+    const worst = document.errors.find((error) => error.code === 'RESOURCE_EXHAUSTION') ?? document.errors[0];
+    if (worst !== undefined) {
+      report(
+        worst.pos[0],
+        ...(syntax[worst.code] ?? ['not valid YAML', 'check quotes, brackets and indentation']),
+      );
+    } else if (isPlain(document, report)) {
+      const value: unknown = document.toJS({ maxAliasCount: 0 });
+      if (value === null) continue;
+      documents.push({
+        file: file.path,
+        value,
+        subject: subjectOf(value, number),
+        at: (pointer) => source(offsetOf(document, pointer)),
+      });
+    }
+  }
+  return { documents, complete };
+}
+
+/** Reports whatever YAML can do beyond plain data. */
+function isPlain(document: Document, report: (offset: number, what: string, hint: string) => void): boolean {
+  let fine = true;
+  const refuse = (
+    node: { range?: readonly number[] | null | undefined },
+    what: string,
+    hint: string,
+  ): void => {
+    fine = false;
+    report(node.range?.[0] ?? 0, what, hint);
+  };
+  const directives = document.directives?.yaml;
+  if (directives?.explicit === true && directives.version !== '1.2') {
+    refuse(document, 'only YAML 1.2 is read', 'remove the %YAML line');
+  }
+  visit(document.contents, (_, node) => {
+    if (isAlias(node)) refuse(node, 'aliases are not allowed', 'write the value out where it is used');
+    else if (isNode(node) && node.tag !== undefined && !plain.test(node.tag)) {
+      refuse(node, 'custom tags are not allowed', 'remove the word that begins with an exclamation mark');
+    }
+    if (!isMap(node)) return;
+    const seen = new Set<string>();
+    for (const { key } of node.items) {
+      if (isScalar(key)) {
+        const name = String(key.value);
+        if (seen.has(name)) refuse(key, 'the same key stands twice in one map', 'keep one of the two');
+        seen.add(name);
+      } else if (!isAlias(key)) refuse(node, 'a key must be a plain word', 'write key: value');
+    }
+  });
+  return fine;
+}
+
+function offsetOf(document: Document, pointer: string): number {
+  let node: unknown = document.contents;
+  let offset = startOf(document.contents) ?? document.range?.[0] ?? 0;
+  for (const step of pointer.split('/').slice(1)) {
+    const name = step.replaceAll('~1', '/').replaceAll('~0', '~');
+    if (isMap(node)) {
+      const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === name);
+      if (pair === undefined) break;
+      offset = startOf(pair.key) ?? offset;
+      node = pair.value;
+    } else if (isSeq(node)) {
+      node = node.items[Number(name)];
+      offset = startOf(node) ?? offset;
+    } else break;
+  }
+  return offset;
+}
+
+function startOf(node: unknown): number | undefined {
+  if (isPair(node)) return startOf(node.key);
+  if (isCollection(node) && node.flow !== true && node.items.length > 0) return startOf(node.items[0]);
+  return (node as Node | null | undefined)?.range?.[0];
+}
+
+function subjectOf(value: unknown, number: number): string {
+  const { kind, metadata } = (value ?? {}) as { kind?: unknown; metadata?: { name?: unknown } | null };
+  const name = metadata?.name;
+  if (typeof name === 'string' && /^[a-z0-9][a-z0-9._/-]{0,199}$/.test(name)) return name;
+  return typeof kind === 'string' && /^[A-Z][A-Za-z]{0,30}$/.test(kind) ? kind : `document ${number}`;
+}

@@ -1,0 +1,73 @@
+/**
+ * What no schema can say: rules across manifests, against the file system or the time zone database. Each rule
+ * reports everything it finds; none depends on another.
+ */
+import type { Project, Role, RotatedSecret, Target } from './model.ts';
+import type { ManifestDocument } from './parse.ts';
+import type { Problems } from './problems.ts';
+import { recipients, twoRecipients } from './rules/access.ts';
+import {
+  accountShape,
+  authentication,
+  oneSecretPerAccount,
+  overlap,
+  targetRotator,
+} from './rules/accounts.ts';
+import { filePaths } from './rules/files.ts';
+import { graceFits, passwordPolicy, timezones, windows } from './rules/policy.ts';
+import {
+  channels,
+  cycles,
+  movedFrom,
+  secretReferences,
+  targetReferences,
+  valueFolders,
+} from './rules/references.ts';
+import type { WrittenProject, WrittenRole, WrittenSecret, WrittenTarget } from './written.ts';
+
+/** A manifest in both forms, with its positions. */
+export interface Declared<Written, Model> {
+  document: ManifestDocument;
+  written: Written;
+  model: Model;
+}
+
+export type DeclaredSecret = Declared<WrittenSecret, RotatedSecret>;
+export type DeclaredTarget = Declared<WrittenTarget, Target>;
+
+export interface Context {
+  root: string;
+  /** An absolute `file:` works on one machine only, so not in CI. */
+  ci: boolean;
+  /** Undefined where `keyturn.yaml` itself is wrong: rules that depend on its defaults don't run then. */
+  project: Declared<WrittenProject, Project> | undefined;
+  targets: Map<string, DeclaredTarget>;
+  roles: Declared<WrittenRole, Role>[];
+  secrets: Map<string, DeclaredSecret>;
+  /** Names of everything declared, even of manifests that are wrong; undefined where a file could not be read. */
+  names: { targets: Set<string>; secrets: Set<string> } | undefined;
+  problems: Problems;
+}
+
+type Rule = (context: Context) => void | Promise<void>;
+
+const always: Rule[] = [
+  targetReferences,
+  secretReferences,
+  movedFrom,
+  valueFolders,
+  cycles,
+  oneSecretPerAccount,
+  accountShape,
+  targetRotator,
+  authentication,
+  recipients,
+  filePaths,
+];
+
+const withProject: Rule[] = [channels, twoRecipients, overlap, graceFits, timezones, windows, passwordPolicy];
+
+export async function checkRules(context: Context): Promise<void> {
+  for (const rule of always) await rule(context);
+  if (context.project !== undefined) for (const rule of withProject) await rule(context);
+}
