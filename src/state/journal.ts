@@ -1,0 +1,240 @@
+/**
+ * The state on disk (protocol §8): `state/00000041.age`, a snapshot, and one segment per push after it, each
+ * naming the digest of the one before. Reading is strict, because the state decides what is set at targets:
+ * whatever `append` would not have written is refused, and nothing is repaired on the way.
+ */
+import canonicalize from 'canonicalize';
+import { damaged } from '../age/age.ts';
+import { fingerprint } from '../age/fingerprint.ts';
+import { KeyturnError } from '../errors.ts';
+import type { Write } from '../git/contract.ts';
+import type { Identity } from './identity.ts';
+import type { SecretRecord, State } from './model.ts';
+import { idPattern, instant, recordProblem, sha256 } from './record-shape.ts';
+import { digest, open, seal, tampered } from './sealed.ts';
+import { listOf, mapOf, objectOf, oneOf, text, whole } from './shape.ts';
+import type { Signer } from './signing.ts';
+
+export interface Folded {
+  state: State;
+  /** What the tree holds: a snapshot and `count` segments after it. */
+  tail: {
+    count: number;
+    /** Sizes of the segments together. */
+    bytes: number;
+    snapshotBytes: number;
+    /** Fingerprints that the newest file is sealed to. */
+    readers: string[];
+    /** Oldest first, the snapshot included. */
+    paths: string[];
+  };
+}
+
+/** `put` replaces whole records; `drop` names uids, absent ones included. No uid in both. */
+export interface JournalChange {
+  put: SecretRecord[];
+  drop: string[];
+}
+
+export interface Segment {
+  fmt: number;
+  purpose: 'state';
+  repo: string;
+  serial: number;
+  /** Digest of the file before; empty for the very first. */
+  prev: string;
+  kind: 'segment' | 'snapshot';
+  /** ISO time. */
+  at: string;
+  /** Who wrote it, for the history. */
+  by: string;
+  /** Fingerprints that it is sealed to, sorted: age files do not name them. */
+  readers: string[];
+  put: Record<string, SecretRecord>;
+  drop: string[];
+}
+
+/** Segments after which the next push writes a snapshot. */
+const longestTail = 64;
+const lastSerial = 99_999_999;
+
+const shape = objectOf<Segment>({
+  fmt: whole(1),
+  purpose: oneOf('state'),
+  repo: text(idPattern),
+  serial: whole(1),
+  prev: (value, at) => (value === '' ? null : sha256(value, at)),
+  kind: oneOf('segment', 'snapshot'),
+  at: instant,
+  by: text(),
+  readers: listOf(text(/^fp:[0-9a-f]{16}$/)),
+  put: mapOf(idPattern, recordProblem),
+  drop: listOf(text(idPattern)),
+});
+
+/** `state/00000041.age`. */
+export const segmentPath = (serial: number): string => `state/${String(serial).padStart(8, '0')}.age`;
+
+/**
+ * The state that the files of `state/` (path -> bytes) add up to; the empty state for none. Throws KeyturnError
+ * naming the first file that is wrong: what `open` of `sealed.ts` throws, and exit 3 for a file too many, a
+ * missing one, a broken chain, or a record that is none. The newest snapshot vouches for what came before it.
+ */
+export async function fold(files: ReadonlyMap<string, Uint8Array>, identity: Identity): Promise<Folded> {
+  const names = journalNames([...files.keys()]);
+  const opened = await Promise.allSettled(
+    names.map(({ path, serial }) =>
+      openSegment(files.get(path) ?? new Uint8Array(), { path, serial, identity }),
+    ),
+  );
+  let folded: Folded = { state: { repo: '', serial: 0, head: '', records: {} }, tail: emptyTail };
+  const records = new Map<string, SecretRecord>();
+
+  for (const [index, { path }] of names.entries()) {
+    const result = opened[index];
+    if (result?.status !== 'fulfilled') throw result?.reason;
+    const { segment, bytes } = result.value;
+    const { state } = folded;
+    if (segment.kind === 'snapshot' && index > 0) {
+      throw tampered(names[0]?.path ?? path, `is older than the snapshot ${path}, which replaced it`);
+    }
+    if (segment.kind === 'segment' && index === 0) {
+      throw tampered(path, 'is the oldest file of the state, but no snapshot: older ones are missing');
+    }
+    if (index > 0 && segment.repo !== state.repo)
+      throw tampered(path, 'belongs to the state of another repository');
+    if (index > 0 && segment.prev !== state.head)
+      throw tampered(path, 'does not follow from the file before it');
+    applyTo(records, segment, path);
+    folded = {
+      state: { repo: segment.repo, serial: segment.serial, head: digest(bytes), records: {} },
+      tail: longer(folded.tail, segment, path, bytes.length),
+    };
+  }
+  return { ...folded, state: { ...folded.state, records: sorted(records) } };
+}
+
+/**
+ * What to write so that the state becomes `folded` with `change`, and what it folds to then. One new segment; or,
+ * for the first write, a tail that has grown too long, or other recipients, who can read only what is written
+ * from then on, a snapshot that replaces every older file.
+ */
+export async function append(
+  folded: Folded,
+  change: JournalChange,
+  options: {
+    signer: Signer;
+    recipients: string[];
+    at: Date;
+    /** For the history, e.g. `host:user`. */
+    by: string;
+    /** Names a new lineage; called for the first write only. */
+    newRepo: () => string;
+  },
+): Promise<{ writes: Write[]; next: Folded }> {
+  const { signer, recipients, at, by } = options;
+  const { state, tail } = folded;
+  const serial = state.serial + 1;
+  if (serial > lastSerial) {
+    throw new KeyturnError('state', `has reached its last serial, ${lastSerial}`, {
+      exit: 3,
+      hint: 'start a new repository',
+    });
+  }
+  const put = Object.fromEntries(change.put.map((record) => [record.uid, record]));
+  const drop = [...new Set(change.drop)].sort();
+  const readers = [...new Set(recipients.map(fingerprint))].sort();
+  const isSnapshot =
+    readers.join() !== tail.readers.join() ||
+    state.serial === 0 ||
+    tail.count > longestTail ||
+    tail.bytes > tail.snapshotBytes;
+  const draft: Segment = {
+    fmt: 1,
+    purpose: 'state',
+    repo: state.serial === 0 ? options.newRepo() : state.repo,
+    serial,
+    prev: state.head,
+    kind: 'segment',
+    at: at.toISOString(),
+    by,
+    readers,
+    put,
+    drop,
+  };
+  const wrong = change.put.length === Object.keys(put).length ? shape(draft, 'segment') : 'segment.put';
+  if (wrong !== null) throw new Error(`append of a malformed change: ${wrong}`);
+  const records = new Map(Object.entries(state.records));
+  for (const record of change.put) put[record.uid] = asWritten(record);
+  applyTo(records, draft, segmentPath(serial));
+  const all = sorted(records);
+  const { fmt: _, ...contents } = isSnapshot
+    ? { ...draft, kind: 'snapshot' as const, put: all, drop: [] }
+    : draft;
+  const bytes = await seal({ ...contents }, { recipients, signer });
+  const path = segmentPath(serial);
+  const removed = isSnapshot ? tail.paths.map((old) => ({ path: old, bytes: null })) : [];
+  return {
+    writes: [...removed, { path, bytes }],
+    next: {
+      state: { repo: draft.repo, serial, head: digest(bytes), records: all },
+      tail: longer(tail, contents, path, bytes.length),
+    },
+  };
+}
+
+const emptyTail: Folded['tail'] = { count: 0, bytes: 0, snapshotBytes: 0, readers: [], paths: [] };
+
+function longer(
+  tail: Folded['tail'],
+  { kind, readers }: Pick<Segment, 'kind' | 'readers'>,
+  path: string,
+  size: number,
+): Folded['tail'] {
+  if (kind === 'snapshot') return { count: 0, bytes: 0, snapshotBytes: size, readers, paths: [path] };
+  return { ...tail, count: tail.count + 1, bytes: tail.bytes + size, paths: [...tail.paths, path] };
+}
+
+function journalNames(paths: string[]): { path: string; serial: number }[] {
+  const names = paths
+    .sort()
+    .map((path) => ({ path, serial: Number(/^state\/(\d{8})\.age$/.exec(path)?.[1] ?? 0) }));
+  for (const [index, { path, serial }] of names.entries()) {
+    if (serial === 0) throw tampered(path, 'is no file that keyturn writes');
+    const before = names[index - 1];
+    if (before && before.serial + 1 !== serial) throw tampered(segmentPath(before.serial + 1), 'is missing');
+  }
+  return names;
+}
+
+/** One file of the journal by itself: signature, place and shape, but not its link to the one before. */
+export async function openSegment(
+  bytes: Uint8Array,
+  of: { path: string; serial: number; identity: Identity },
+): Promise<{ segment: Segment; bytes: Uint8Array }> {
+  const { path: place, serial, identity } = of;
+  const { envelope } = await open(bytes, { identity, place, expect: { purpose: 'state', serial } });
+  const wrong = shape(envelope, 'state');
+  if (wrong !== null) throw damaged(place, `does not hold what keyturn writes, at ${wrong}`);
+  const segment = envelope as unknown as Segment;
+  const uid = Object.keys(segment.put).find((key) => segment.put[key]?.uid !== key);
+  if (uid !== undefined) throw damaged(place, `does not hold what keyturn writes, at state.put.${uid}.uid`);
+  return { segment, bytes };
+}
+
+function applyTo(records: Map<string, SecretRecord>, segment: Segment, place: string): void {
+  for (const uid of segment.drop) {
+    if (Object.hasOwn(segment.put, uid)) throw damaged(place, `drops and writes the record ${uid}`);
+    records.delete(uid);
+  }
+  for (const [uid, record] of Object.entries(segment.put)) records.set(uid, record);
+  const names = new Set(Array.from(records.values(), (record) => record.name));
+  if (names.size !== records.size) throw damaged(place, 'gives two records the same name');
+}
+
+function sorted(records: Map<string, SecretRecord>): Record<string, SecretRecord> {
+  return Object.fromEntries([...records].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** What reading it back will give: nothing shared with the caller, no absent field left as undefined. */
+const asWritten = (record: SecretRecord): SecretRecord => JSON.parse(canonicalize(record) ?? '');

@@ -1,0 +1,270 @@
+/**
+ * The state as the remote has it: reads and folds the journal at the fetched tip, and appends to it by
+ * compare-and-swap (protocol §7). A change names the record that it was computed from; a record that
+ * somebody else changed meanwhile is a conflict, another record on the same ref is not (G5).
+ */
+import canonicalize from 'canonicalize';
+import { fingerprint } from '../age/fingerprint.ts';
+import type { Clock } from '../clock.ts';
+import { KeyturnError } from '../errors.ts';
+import type { StateRepository, Tip, Write } from '../git/contract.ts';
+import type { Secret } from '../secret.ts';
+import type { Identity } from './identity.ts';
+import { append, type Folded, fold } from './journal.ts';
+import type { SecretRecord, State } from './model.ts';
+import { digest } from './sealed.ts';
+import { versionOf } from './transitions.ts';
+import { currentPath, formatCurrent, openVersion, sealVersion, valuePath } from './version-file.ts';
+
+export interface Change {
+  uid: string;
+  name: string;
+  /** The record this was computed from; undefined for a new one. */
+  from: SecretRecord | undefined;
+  /** null drops the record. */
+  to: SecretRecord | null;
+  /** Sealed values and `current` pointers that travel with it. */
+  writes: Write[];
+}
+
+export type CommitOutcome =
+  /** In the remote. `lost` are changes whose record somebody else had changed: not written. */
+  | { r: 'committed'; commit: string; serial: number; lost: Change[] }
+  /** The remote said no, for good: nothing of it was written. */
+  | { r: 'refused'; why: string; detail: string }
+  /** Nobody knows: the remote did not answer. */
+  | { r: 'unknown'; detail: string };
+
+export interface LedgerOptions {
+  repository: StateRepository;
+  identity: Identity;
+  /** Recipients of the state: reconcilers and planners. */
+  recipients: string[];
+  clock: Clock;
+  random: (bytes: number) => Uint8Array;
+  ulid: () => string;
+  /** Who writes, for the segment and the history: `host:user`. */
+  runner: string;
+  /** Told before each push which steps it carries. */
+  announce?: (steps: readonly string[]) => void;
+}
+
+const attempts = 8;
+
+export class Ledger {
+  readonly #options: LedgerOptions;
+  #tip: Tip = null;
+  #folded: Folded;
+  #readAt = Number.NEGATIVE_INFINITY;
+  #files = new Map<string, string>();
+  #repo: string;
+
+  private constructor(options: LedgerOptions, folded: Folded) {
+    this.#options = options;
+    this.#folded = folded;
+    this.#repo = options.ulid();
+  }
+
+  /** Fetches and folds. Throws KeyturnError: unreachable (75), no key, tampered, from the future. */
+  static async open(options: LedgerOptions): Promise<Ledger> {
+    const ledger = new Ledger(options, await fold(new Map(), options.identity));
+    await ledger.refresh();
+    return ledger;
+  }
+
+  get state(): State {
+    return this.#folded.state;
+  }
+
+  get tip(): Tip {
+    return this.#tip;
+  }
+
+  /** The journal's lineage: what the state says, or what the first segment will say. */
+  get repo(): string {
+    return this.state.repo || this.#repo;
+  }
+
+  get place(): string {
+    return this.#options.repository.place;
+  }
+
+  /** Milliseconds since the tip was last read from the remote, or from disk where there is no remote. */
+  age(): number {
+    return this.#options.clock.monotonic() - this.#readAt;
+  }
+
+  record(uid: string): SecretRecord | undefined {
+    return this.state.records[uid];
+  }
+
+  async refresh(): Promise<void> {
+    const { repository, identity, clock } = this.#options;
+    const startedAt = clock.monotonic();
+    const tip = await repository.fetch();
+    if (tip !== this.#tip || this.#readAt === Number.NEGATIVE_INFINITY) {
+      const files = await repository.list(tip, ['state', 'values', 'requests']);
+      const journal = [...files].filter(([path]) => path.startsWith('state/'));
+      if (journal.length === 0 && [...files.keys()].some((path) => path.startsWith('values/')))
+        throw new KeyturnError('state', `${repository.place} has values but no state`, {
+          hint: 'somebody removed state/; restore it from the history of the branch',
+          exit: 3,
+        });
+      const blobs = await repository.read(journal.map(([, blob]) => blob));
+      const bytes = new Map(journal.map(([path, blob]) => [path, bytesOf(blobs, blob, path)]));
+      this.#folded = await fold(bytes, identity);
+      this.#files = files;
+      this.#tip = tip;
+    }
+    this.#readAt = startedAt;
+  }
+
+  /** Paths of the tip's tree below `folder`. */
+  paths(folder: string): string[] {
+    return [...this.#files.keys()].filter((path) => path.startsWith(`${folder}/`));
+  }
+
+  async readFile(path: string): Promise<Uint8Array> {
+    const blob = this.#files.get(path);
+    if (blob === undefined)
+      throw new KeyturnError(path, `is not in ${this.place}`, {
+        hint: 'somebody removed it; restore it from the history of the branch',
+        exit: 3,
+      });
+    return bytesOf(await this.#options.repository.read([blob]), blob, path);
+  }
+
+  /** One version's value. Throws KeyturnError when the identity may not read it or the file is not the recorded one. */
+  async readVersion(
+    record: SecretRecord,
+    v: number,
+  ): Promise<{ value: Secret; fields: Record<string, string> }> {
+    const path = valuePath(record.name, v);
+    const bytes = await this.readFile(path);
+    if (digest(bytes) !== versionOf(record, v).file)
+      throw new KeyturnError(path, 'is not the file that the state recorded', {
+        hint: 'somebody replaced it; restore it from the history of the branch',
+        exit: 3,
+      });
+    return openVersion(
+      bytes,
+      { repo: this.repo, uid: record.uid, name: record.name, v },
+      this.#options.identity,
+      path,
+    );
+  }
+
+  /** Seals one version to `recipients`: the file to write, and what the record says about it. */
+  async seal(
+    record: SecretRecord,
+    v: number,
+    content: { value: Secret; fields: Record<string, string> },
+    recipients: readonly string[],
+  ): Promise<{ write: Write; sealed: { file: string; readers: string[] } }> {
+    const { identity, clock } = this.#options;
+    const bytes = await sealVersion(
+      {
+        repo: this.repo,
+        uid: record.uid,
+        name: record.name,
+        v,
+        binding: record.binding,
+        fields: { value: content.value.reveal(), fields: content.fields },
+        issuedAt: clock.now().toISOString(),
+      },
+      [...recipients],
+      signerOf(identity),
+    );
+    const readers = [...new Set(recipients.map(fingerprint))].sort();
+    return { write: { path: valuePath(record.name, v), bytes }, sealed: { file: digest(bytes), readers } };
+  }
+
+  /** The pointer that readers follow to the newest promoted version. */
+  pointer(name: string, v: number): Write {
+    return { path: currentPath(name), bytes: formatCurrent(v) };
+  }
+
+  /**
+   * One segment with every change whose record is still as it was computed from; replayed on newer tips
+   * until it is in, refused, or lost. After a crash inside, the remote either has all of it or nothing.
+   */
+  async commit(
+    changes: readonly Change[],
+    subject: string,
+    extra: readonly Write[] = [],
+    steps: readonly string[] = [],
+  ): Promise<CommitOutcome> {
+    this.#options.announce?.(steps);
+    const { repository, identity, clock, random, recipients, runner } = this.#options;
+    const mine = this.repo;
+    const lost: Change[] = [];
+    for (let attempt = 0; attempt < attempts; attempt += 1) {
+      const live = changes.filter((change) => !lost.includes(change));
+      lost.push(...live.filter((change) => this.repo !== mine || this.#conflicts(change)));
+      const kept = live.filter((change) => !lost.includes(change));
+      if (kept.length === 0 && extra.length === 0)
+        return { r: 'committed', commit: this.#tip ?? '', serial: this.state.serial, lost };
+      const { writes, next } = await append(
+        this.#folded,
+        {
+          put: kept.flatMap((change) => (change.to ? [change.to] : [])),
+          drop: kept.flatMap((change) => (change.to ? [] : [change.uid])),
+        },
+        { signer: signerOf(identity), recipients, at: clock.now(), by: runner, newRepo: () => mine },
+      );
+      const all = [...kept.flatMap((change) => change.writes), ...extra, ...writes];
+      const startedAt = clock.monotonic();
+      const outcome = await repository.publish({
+        base: this.#tip,
+        writes: all,
+        subject,
+        body: kept.map((change) => change.name).join('\n'),
+      });
+      if (outcome.r === 'refused') return { r: 'refused', why: outcome.why, detail: outcome.detail };
+      if (outcome.r === 'unknown') return { r: 'unknown', detail: outcome.detail };
+      if (outcome.r === 'published') {
+        if (outcome.tip === this.#tip) throw new Error('published nothing');
+        const behind = await this.#catchUp(outcome.tip, next, all, startedAt);
+        return { r: 'committed', commit: outcome.tip, serial: behind, lost };
+      }
+      await clock.sleep((random(1)[0] ?? 0) * attempt);
+      await this.refresh();
+    }
+    return { r: 'unknown', detail: `${attempts} other pushes came first` };
+  }
+
+  /** After our push: re-read, because somebody may already have built on it. */
+  async #catchUp(tip: string, next: Folded, writes: readonly Write[], startedAt: number): Promise<number> {
+    const files = await this.#options.repository.list(tip, ['state', 'values', 'requests']);
+    if (writes.every((write) => files.has(write.path) === (write.bytes !== null))) {
+      this.#folded = next;
+      this.#files = files;
+      this.#tip = tip;
+      this.#readAt = startedAt;
+    } else await this.refresh();
+    return next.state.serial;
+  }
+
+  #conflicts(change: Change): boolean {
+    const theirs = this.state.records[change.uid];
+    if (!change.from)
+      return (
+        theirs !== undefined ||
+        Object.values(this.state.records).some((record) => record.name === change.name)
+      );
+    return theirs === undefined || canonicalize(theirs) !== canonicalize(change.from);
+  }
+}
+
+function signerOf(identity: Identity): NonNullable<Identity['signer']> {
+  if (identity.signer) return identity.signer;
+  throw new KeyturnError(identity.source, 'has no signing key, so it may read but not apply', {
+    hint: 'use a reconciler identity (KEYTURN-SIGN-1 line); keyturn keygen makes one',
+  });
+}
+
+function bytesOf(blobs: Map<string, Uint8Array>, blob: string, path: string): Uint8Array {
+  const bytes = blobs.get(blob);
+  if (!bytes) throw new KeyturnError(path, 'could not be read from the fetched commit', { exit: 75 });
+  return bytes;
+}

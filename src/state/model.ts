@@ -1,0 +1,108 @@
+/**
+ * The recorded side: what the journal folds to (protocol §2, §8). Plain JSON; times are ISO 8601 UTC,
+ * digests `sha256:<hex>`. Only `transitions.ts` moves a version from one stage to another.
+ */
+
+export type Stage = 'current' | 'retiring' | 'retired' | 'abandoned' | 'pending';
+
+/** Where a credential may be sent. A manifest that differs from it needs `keyturn rebind`. */
+export interface Binding {
+  type: string;
+  host: string;
+  port: number;
+  /** As the target names it: `app@%`, `app`. Alternating users are joined with `|`. */
+  account: string;
+  /** `sha256:…` of the trusted CA, `system`, or `disabled`. */
+  tls: string;
+}
+
+export interface VersionRecord {
+  stage: Stage;
+  createdAt: string;
+  promotedAt?: string;
+  /** When the target must stop accepting it (stage `retiring`). */
+  retireAfter?: string;
+  retiredAt?: string;
+  /** `login`: a new connection with the value succeeded. `acknowledged`: the target said so, no login was possible. */
+  verified?: { at: string; how: 'login' | 'witness' | 'acknowledged' };
+  /** Fingerprints of the recipients that the file is sealed to, reconcilers included, sorted. */
+  readers: string[];
+  /** Digest of the sealed file's bytes. */
+  file: string;
+  /** The user name that this version belongs to. */
+  username: string;
+}
+
+export interface Claim {
+  id: string;
+  by: { runner: string; pid: number };
+  at: string;
+  /** Milliseconds. */
+  lease: number;
+  attempt: number;
+}
+
+export type Why = 'due' | 'new' | 'flagged' | 'rotate-token' | 'reader-removed' | 'drift' | 'policy-refused';
+
+export interface Pending {
+  v: number;
+  /** `claimed`: its value may be live at the target. `dropping`: proven not live, being abandoned. */
+  phase: 'claimed' | 'dropping';
+  claim: Claim;
+  why: Why;
+  /** Target credentials used, `name@version`. */
+  uses: string[];
+  /** What the target showed before the claim, for a witness that compares: opaque, never a value. */
+  baseline: Record<string, string>;
+  /** How many values the target has refused in this rotation. */
+  refusals: number;
+  /** Retained versions that were tried in vain while nobody knew which value is live. */
+  tried: number[];
+}
+
+export type Health = 'ok' | 'restricted' | 'unverified' | 'drift' | 'blocked' | 'not-effective';
+
+export interface Sched {
+  /** Consecutive failures since the last success. */
+  failures: number;
+  nextAttemptAt: string | null;
+  lastError: { class: string; code: string; step: string } | null;
+  /** The manifest's `rotateToken` that the last rotation carried out. */
+  rotateToken: string | null;
+  /** Probing the account is forbidden until then: a wrong attempt might lock it. */
+  probeAfter: string | null;
+  notified: string[];
+}
+
+export interface SecretRecord {
+  uid: string;
+  name: string;
+  /** `mysql/password`, `postgresql/target`, … */
+  rotator: string;
+  target: string;
+  current: number | null;
+  specDigest: string;
+  versions: Record<string, VersionRecord>;
+  pending: Pending | null;
+  binding: Binding;
+  sched: Sched;
+  health: Health;
+  /** The manifest is gone; set by the first apply that noticed. */
+  unmanagedSince: string | null;
+}
+
+export interface State {
+  /** The journal's lineage, drawn once when the first segment is written; empty before. */
+  repo: string;
+  /** 0 before the first segment. */
+  serial: number;
+  /** Digest of the newest segment's bytes; empty before the first. */
+  head: string;
+  records: Record<string, SecretRecord>;
+}
+
+/** The value of one version, decrypted. `value` is the password; `fields` what `get --field` can name. */
+export interface VersionFields {
+  value: string;
+  fields: Record<string, string>;
+}

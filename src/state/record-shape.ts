@@ -1,0 +1,94 @@
+/** What a `SecretRecord` must look like in the journal. A field added to the model does not compile until it is here. */
+import type { Binding, Claim, Pending, Sched, SecretRecord, VersionRecord } from './model.ts';
+import { type Check, listOf, mapOf, objectOf, oneOf, orNull, text, whole } from './shape.ts';
+
+/** ISO 8601 in UTC, as `Date.toISOString` writes it. */
+export const instant: Check = (value, at) =>
+  typeof value === 'string' &&
+  /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z$/.test(value) &&
+  !Number.isNaN(Date.parse(value))
+    ? null
+    : at;
+
+/** Record ids and journal lineages: ULIDs, and whatever looks like one. */
+export const idPattern = /^[0-9A-Za-z][0-9A-Za-z-]{0,63}$/;
+
+export const sha256 = text(/^sha256:[0-9a-f]{64}$/);
+
+const filled = text(/./s);
+
+export const binding = objectOf<Binding>({
+  type: filled,
+  host: filled,
+  port: whole(0),
+  account: filled,
+  tls: filled,
+});
+
+const version = objectOf<VersionRecord>({
+  stage: oneOf('current', 'retiring', 'retired', 'abandoned', 'pending'),
+  createdAt: instant,
+  promotedAt: { optional: instant },
+  retireAfter: { optional: instant },
+  retiredAt: { optional: instant },
+  verified: {
+    optional: objectOf<NonNullable<VersionRecord['verified']>>({
+      at: instant,
+      how: oneOf('login', 'witness', 'acknowledged'),
+    }),
+  },
+  readers: listOf(filled),
+  file: sha256,
+  username: text(),
+});
+
+const pending = objectOf<Pending>({
+  v: whole(1),
+  phase: oneOf('claimed', 'dropping'),
+  claim: objectOf<Claim>({
+    id: filled,
+    by: objectOf<Claim['by']>({ runner: text(), pid: whole(0) }),
+    at: instant,
+    lease: whole(0),
+    attempt: whole(0),
+  }),
+  why: oneOf('due', 'new', 'flagged', 'rotate-token', 'reader-removed', 'drift', 'policy-refused'),
+  uses: listOf(filled),
+  baseline: mapOf(/^/, text()),
+  refusals: whole(0),
+  tried: listOf(whole(1)),
+});
+
+const sched = objectOf<Sched>({
+  failures: whole(0),
+  nextAttemptAt: orNull(instant),
+  lastError: orNull(objectOf<NonNullable<Sched['lastError']>>({ class: text(), code: text(), step: text() })),
+  rotateToken: orNull(text()),
+  probeAfter: orNull(instant),
+  notified: listOf(text()),
+});
+
+const record = objectOf<SecretRecord>({
+  uid: text(idPattern),
+  name: filled,
+  rotator: filled,
+  target: filled,
+  current: orNull(whole(1)),
+  specDigest: text(/^(sha256:[0-9a-f]+)?$/),
+  versions: mapOf(/^[1-9]\d{0,8}$/, version),
+  pending: orNull(pending),
+  binding,
+  sched,
+  health: oneOf('ok', 'restricted', 'unverified', 'drift', 'blocked', 'not-effective'),
+  unmanagedSince: orNull(instant),
+});
+
+/** Where `value` is not a record, or null: its shape, and that `current` and `pending` name versions that it has. */
+export function recordProblem(value: unknown, at: string): string | null {
+  const wrong = record(value, at);
+  if (wrong !== null) return wrong;
+  const { current, pending: open, versions } = value as SecretRecord;
+  if (current !== null && versions[current] === undefined) return `${at}.current`;
+  if (open !== null && versions[open.v] === undefined) return `${at}.pending`;
+  return null;
+}

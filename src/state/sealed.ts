@@ -1,0 +1,201 @@
+/**
+ * The one codec of every `.age` file (protocol §8): age( JCS JSON with a signature inside ). Age has neither
+ * a sender nor associated data, so the plaintext says where it belongs and who wrote it; `open` refuses
+ * whatever is not byte for byte what `seal` writes, not signed by somebody we trust, or not at its place.
+ */
+import { createHash } from 'node:crypto';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import canonicalize from 'canonicalize';
+import { damaged, decrypt, encrypt } from '../age/age.ts';
+import { KeyturnError } from '../errors.ts';
+import type { Identity } from './identity.ts';
+import { isKid, isSignedBy, type Signer } from './signing.ts';
+
+/** Newest format that this version reads, and the one it writes. */
+export const format = 1;
+
+/** Bytes: of an encrypted file, and of its plaintext after decompression. */
+export const sizeLimit = 64 * 1024 * 1024;
+
+export type Purpose = 'state' | 'version' | 'spool';
+
+/** What is sealed. Plain JSON values only; a `Secret` among them would be sealed as `[secret]`. */
+export interface Contents {
+  purpose: Purpose;
+  repo: string;
+  [field: string]: unknown;
+}
+
+export interface Envelope extends Contents {
+  fmt: typeof format;
+}
+
+export interface Opened {
+  envelope: Envelope;
+  /** False only where the caller asked for no signature and the identity trusts nobody. */
+  verified: boolean;
+  /** Who signed, or, unverified, who is said to have. */
+  kid: string;
+}
+
+const signatureLength = 88;
+
+const isCompressed = (purpose: unknown): boolean => purpose === 'state';
+
+/**
+ * Signs and encrypts. State is gzipped (`age -d f | gunzip`), everything else plain (`age -d f | jq -r .value`).
+ * `padTo` adds a field `pad` that makes the plaintext a multiple of so many bytes, to hide its length.
+ */
+export async function seal(
+  contents: Contents,
+  options: { recipients: string[]; signer: Signer; padTo?: number },
+): Promise<Uint8Array> {
+  const { recipients, signer, padTo } = options;
+  const body = { ...contents, fmt: format, ...(padTo === undefined ? {} : { pad: '' }) };
+  if (padTo !== undefined) {
+    const length = utf8({ ...body, sig: { kid: signer.kid, ed25519: '-'.repeat(signatureLength) } }).length;
+    Object.assign(body, { pad: '0'.repeat((padTo - (length % padTo)) % padTo) });
+  }
+  const ed25519 = Buffer.from(signer.sign(utf8(body))).toString('base64');
+  const plain = utf8({ ...body, sig: { kid: signer.kid, ed25519 } });
+  const sealed =
+    plain.length > sizeLimit
+      ? plain
+      : await encrypt(isCompressed(contents.purpose) ? gzipSync(plain) : plain, recipients);
+  if (sealed.length > sizeLimit) {
+    throw new KeyturnError(contents.purpose, 'would be larger than the 64 MiB that are ever read', {
+      code: 'TOO_BIG',
+    });
+  }
+  return sealed;
+}
+
+/**
+ * Decrypts and verifies. Errors carry the codes `NO_IDENTITY`, `DAMAGED`, `NEWER_FORMAT`, `UNKNOWN_SIGNER` and
+ * `TAMPERED`; but for the first and `NEWER_FORMAT` they exit with 3. `expect` lists fields that must equal.
+ * `requireSignature: false` counts only for an identity without any trust line: whoever can verify, does.
+ */
+export async function open(
+  bytes: Uint8Array,
+  options: {
+    identity: Identity;
+    place: string;
+    expect: Partial<Contents>;
+    requireSignature?: boolean;
+  },
+): Promise<Opened> {
+  const { identity, place, expect, requireSignature = true } = options;
+  if (bytes.length > sizeLimit) throw damaged(place, 'is larger than 64 MiB');
+  const { envelope, sig } = parse(await decrypt(bytes, identity.ageIdentities, place), place);
+  const verified = requireSignature || identity.trust.size > 0;
+  if (verified) verifySignature(envelope, sig, identity, place);
+  for (const [field, wanted] of Object.entries(expect)) {
+    if (canonicalize(envelope[field]) === canonicalize(wanted)) continue;
+    throw tampered(place, `holds ${field} ${shown(envelope[field])} where ${shown(wanted)} belongs`);
+  }
+  return { envelope, verified, kid: sig.kid };
+}
+
+/** Digest of a file's bytes as records and the journal's chain hold it. */
+export const digest = (bytes: Uint8Array): string =>
+  `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+
+/** The error for a file that is whole and readable, but not what or where its writer put it. */
+export function tampered(place: string, what: string): KeyturnError {
+  return new KeyturnError(place, what, {
+    code: 'TAMPERED',
+    exit: 3,
+    hint: 'somebody moved, replaced or forged it: find out who, then restore the file from the git history',
+  });
+}
+
+interface Signature {
+  kid: string;
+  ed25519: string;
+}
+
+/** The only accepted spelling is our own, which rules out duplicate keys, white space and reordering at once. */
+function parse(plain: Uint8Array, place: string): { envelope: Envelope; sig: Signature } {
+  const compressed = plain[0] === 0x1f && plain[1] === 0x8b;
+  let parsed: unknown;
+  let text: string;
+  try {
+    const json = compressed ? gunzipSync(plain, { maxOutputLength: sizeLimit }) : plain;
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(json);
+    parsed = JSON.parse(text);
+  } catch (error) {
+    const isBomb = error instanceof RangeError && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE';
+    throw damaged(
+      place,
+      isBomb ? 'is larger than 64 MiB once decompressed' : 'does not hold what keyturn writes',
+    );
+  }
+  if (!isObject(parsed)) throw damaged(place, 'does not hold what keyturn writes');
+  if (typeof parsed.fmt === 'number' && parsed.fmt > format) {
+    throw new KeyturnError(place, 'was written by a newer keyturn', {
+      code: 'NEWER_FORMAT',
+      hint: 'upgrade keyturn; nothing was changed',
+    });
+  }
+  const { sig, ...envelope } = parsed;
+  if (
+    !isEnvelope(envelope) ||
+    isCompressed(envelope.purpose) !== compressed ||
+    !isSignature(sig) ||
+    !isCanonical(parsed, text)
+  ) {
+    throw damaged(place, 'does not hold what keyturn writes');
+  }
+  return { envelope, sig };
+}
+
+function verifySignature(envelope: Envelope, sig: Signature, identity: Identity, place: string): void {
+  const key = identity.trust.get(sig.kid);
+  if (!key) {
+    throw new KeyturnError(place, `is signed by ${sig.kid}, whom your identity does not trust`, {
+      code: 'UNKNOWN_SIGNER',
+      exit: 3,
+      hint: `if ${sig.kid} may write here, add their line \`KEYTURN-TRUST-1 ${sig.kid} …\` to ${identity.source}`,
+    });
+  }
+  if (!isSignedBy(key, utf8(envelope), Buffer.from(sig.ed25519, 'base64'))) {
+    throw tampered(place, `has a signature that ${sig.kid} did not make`);
+  }
+}
+
+const utf8 = (value: unknown): Buffer => Buffer.from(canonicalize(value) ?? '');
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const isEnvelope = (value: Record<string, unknown>): value is Envelope =>
+  value.fmt === format &&
+  (value.purpose === 'state' || value.purpose === 'version' || value.purpose === 'spool') &&
+  typeof value.repo === 'string';
+
+function isSignature(value: unknown): value is Signature {
+  if (!isObject(value) || Object.keys(value).length !== 2) return false;
+  const { kid, ed25519 } = value;
+  return (
+    typeof kid === 'string' &&
+    isKid(kid) &&
+    typeof ed25519 === 'string' &&
+    /^[A-Za-z0-9+/]{86}==$/.test(ed25519)
+  );
+}
+
+/** Throws nothing: text with half a surrogate pair has no canonical form. */
+function isCanonical(parsed: unknown, text: string): boolean {
+  try {
+    return canonicalize(parsed) === text;
+  } catch {
+    return false;
+  }
+}
+
+/** Unverified text must not reach a terminal as it is. */
+function shown(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  const text = typeof value === 'string' ? value : (canonicalize(value) ?? '');
+  return (text.length > 80 ? `${text.slice(0, 80)}…` : text).replace(/[^ -~…]/g, '?') || 'nothing';
+}

@@ -1,0 +1,166 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { fold, segmentPath } from '../../src/state/journal.ts';
+import { type Contents, open, seal } from '../../src/state/sealed.ts';
+import { ballast, ci, empty, type Files, journal, push, withNewcomer } from './journals.ts';
+import { person, reader, record, refusal } from './people.ts';
+
+/** The same file with other contents, signed by the real signer: what only a bug or an insider can make. */
+async function rewritten(files: Files, serial: number, change: Record<string, unknown>): Promise<Files> {
+  const place = segmentPath(serial);
+  const { envelope } = await open(files.get(place) ?? new Uint8Array(), {
+    identity: ci.identity,
+    place,
+    expect: {},
+  });
+  const { fmt: _, ...contents } = envelope;
+  const bytes = await seal({ ...contents, ...change } as Contents, {
+    recipients: [ci.recipient],
+    signer: ci.signer,
+  });
+  return new Map(files).set(place, bytes);
+}
+
+describe('a journal that somebody touched', () => {
+  const refused = async (files: Files, code = 'TAMPERED') => {
+    const error = await refusal(() => fold(files, ci.identity));
+    expect(error).toMatchObject({ code, exit: 3 });
+    return error.message;
+  };
+  const without = (files: Files, ...serials: number[]) =>
+    new Map([...files].filter(([path]) => !serials.includes(Number(path.slice(6, 14)))));
+  const moved = (files: Files, from: number, to: number) =>
+    new Map(files).set(segmentPath(to), files.get(segmentPath(from)) ?? new Uint8Array());
+
+  it('is refused with a file missing, in the middle or at the start', async () => {
+    const { files } = await journal(3);
+    expect(await refused(without(files, 2))).toBe('state/00000002.age: is missing');
+    expect(await refused(without(files, 2, 3))).toBe('state/00000002.age: is missing');
+    expect(await refused(without(files, 1))).toContain(
+      'state/00000002.age: is the oldest file of the state, but no snapshot',
+    );
+  });
+
+  it('is refused with a file too many', async () => {
+    const { files } = await journal(1);
+    for (const path of [
+      'state/README.md',
+      'state/3.age',
+      'state/00000000.age',
+      'state/000000003.age',
+      'state/x/00000003.age',
+      'state/00000003.age.bak',
+      'other/00000003.age',
+      'state/00000001.AGE',
+    ]) {
+      expect(await refused(new Map(files).set(path, new Uint8Array()))).toBe(
+        `${path}: is no file that keyturn writes`,
+      );
+    }
+  });
+
+  it('is refused with files under other serials', async () => {
+    const { files } = await journal(3);
+    expect(await refused(moved(files, 3, 5))).toContain('state/00000005.age: holds serial 3 where 5 belongs');
+    expect(await refused(moved(files, 3, 4))).toContain('holds serial 3 where 4 belongs');
+    expect(await refused(moved(moved(files, 3, 2), 2, 3))).toContain(
+      'state/00000002.age: holds serial 3 where 2 belongs',
+    );
+  });
+
+  it('is refused when two runners forked it', async () => {
+    const { files, folded } = await journal(2);
+    const fork = new Map(files);
+    await push(fork, await fold(without(files, 3), ci.identity), { put: [record('EVIL')] });
+    await push(files, folded, {});
+    const mixed = new Map(files).set(segmentPath(3), fork.get(segmentPath(3)) ?? new Uint8Array());
+    expect(await refused(mixed)).toBe('state/00000004.age: does not follow from the file before it');
+  });
+
+  it('is refused when an older snapshot, or one of another repository, is slipped in', async () => {
+    const { files, folded } = await journal(2);
+    const after = new Map(files);
+    await push(after, folded, {}, withNewcomer);
+    expect([...after.keys()]).toEqual([segmentPath(4)]);
+    expect(await refused(new Map([...files, ...after]))).toBe(
+      'state/00000001.age: is older than the snapshot state/00000004.age, which replaced it',
+    );
+    const other: Files = new Map();
+    await push(
+      other,
+      await push(other, await empty(), { put: ballast() }, { newRepo: () => 'LINEAGE2' }),
+      {},
+    );
+    const swapped = new Map(files).set(segmentPath(2), other.get(segmentPath(2)) ?? new Uint8Array());
+    expect(await refused(swapped)).toContain(
+      'state/00000002.age: belongs to the state of another repository',
+    );
+  });
+
+  it('is refused when an outsider forged a segment with everything right but the signature', async () => {
+    const { files, folded } = await journal(1);
+    const [eve, impostor] = [await person('eve'), await person('ci')];
+    const change = { put: [record('A')] };
+    const forged = new Map(files);
+    await push(forged, folded, change, { signer: eve.signer });
+    expect(await refused(forged, 'UNKNOWN_SIGNER')).toContain('state/00000003.age: is signed by eve');
+    const posed = new Map(files);
+    await push(posed, folded, change, { signer: impostor.signer });
+    expect(await refused(posed)).toContain('has a signature that ci did not make');
+  });
+
+  it('is refused with any flipped bit, wherever it is', async () => {
+    const { files } = await journal(2);
+    const paths = [...files.keys()];
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...paths), fc.nat(), fc.nat(7), async (path, where, bit) => {
+        const bytes = Uint8Array.from(files.get(path) ?? []);
+        const index = where % bytes.length;
+        bytes[index] = (bytes[index] ?? 0) ^ (1 << bit);
+        expect((await refusal(() => fold(new Map(files).set(path, bytes), ci.identity))).subject).toBe(path);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('is refused with a record that is none, even well signed', async () => {
+    const { files } = await journal(1);
+    const good = record('S1');
+    const version = good.versions[1];
+    const bad: Record<string, unknown>[] = [
+      { put: { S1: { ...good, uid: 'S2' } } },
+      { put: { S1: { ...good, current: 3 } } },
+      { put: { S1: { ...good, versions: { 1: { ...version, stage: 'live' } } } } },
+      { put: { S1: { ...good, versions: { 1: { ...version, file: 'sha256:xyz' } } } } },
+      { put: { S1: { ...good, versions: { '01': version } } } },
+      { put: { S1: { ...good, binding: { ...good.binding, port: '3306' } } } },
+      { put: { S1: { ...good, extra: 1 } } },
+      { put: { S1: { ...good, health: undefined } } },
+      { put: { S1: null } },
+      { put: [] },
+      { drop: ['S1'] },
+      { drop: [1] },
+      { put: { S1: { ...good, name: 'prod/B0' } } },
+      { at: 'yesterday' },
+      { kind: 'other' },
+      { extra: true },
+    ];
+    for (const change of bad) {
+      const message = await refused(await rewritten(files, 2, change), 'DAMAGED');
+      expect(message, JSON.stringify(change)).toMatch(
+        /^state\/00000002.age: (does not hold what keyturn writes, at |drops and writes|gives two)/,
+      );
+    }
+    expect((await fold(await rewritten(files, 2, {}), ci.identity)).state.serial).toBe(2);
+  });
+
+  it('tells a stranger that it is not encrypted to them', async () => {
+    const { files } = await journal(1);
+    const eve = await reader([ci]);
+    expect(await refusal(() => fold(files, eve.identity))).toMatchObject({
+      code: 'NO_IDENTITY',
+      subject: 'state/00000001.age',
+      exit: 1,
+    });
+  });
+});

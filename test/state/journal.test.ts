@@ -1,0 +1,147 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { fingerprint } from '../../src/age/fingerprint.ts';
+import { append, fold, segmentPath } from '../../src/state/journal.ts';
+import type { SecretRecord } from '../../src/state/model.ts';
+import { digest } from '../../src/state/sealed.ts';
+import { ci, empty, type Files, journal, options, push, withNewcomer } from './journals.ts';
+import { reader, record, refusal } from './people.ts';
+
+describe('fold and append', () => {
+  it('starts empty, then with a snapshot of a new lineage', async () => {
+    const nothing = await empty();
+    expect(nothing).toEqual({
+      state: { repo: '', serial: 0, head: '', records: {} },
+      tail: { count: 0, bytes: 0, snapshotBytes: 0, readers: [], paths: [] },
+    });
+    const files: Files = new Map();
+    const first = await push(files, nothing, { put: [record('A')] });
+    const bytes = files.get('state/00000001.age') ?? new Uint8Array();
+    expect(first.state).toEqual({
+      repo: 'LINEAGE1',
+      serial: 1,
+      head: digest(bytes),
+      records: { A: record('A') },
+    });
+    expect(first.tail).toEqual({
+      count: 0,
+      bytes: 0,
+      snapshotBytes: bytes.length,
+      readers: [fingerprint(ci.recipient)],
+      paths: ['state/00000001.age'],
+    });
+    const second = await push(files, first, {}, { newRepo: () => 'OTHER' });
+    expect(second.state.repo).toBe('LINEAGE1');
+  });
+
+  it('is the model, for every sequence of changes', async () => {
+    const uid = fc.constantFrom('A', 'B', 'C', 'D', 'E');
+    const step = fc.record({
+      put: fc.uniqueArray(fc.tuple(uid, fc.nat(9)), { selector: ([id]) => id, maxLength: 3 }),
+      drop: fc.array(uid, { maxLength: 2 }),
+      snapshot: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
+        const files: Files = new Map();
+        const model = new Map<string, SecretRecord>();
+        let folded = await empty();
+        for (const { put, drop, snapshot } of steps) {
+          const records = put.map(([id, n]) => record(id, { target: `t${n}` }));
+          const gone = drop.filter((id) => !put.some(([other]) => other === id));
+          folded = await push(files, folded, { put: records, drop: gone }, snapshot ? withNewcomer : {});
+          for (const id of gone) model.delete(id);
+          for (const one of records) model.set(one.uid, one);
+          expect(folded.state.records).toEqual(Object.fromEntries(model));
+          expect(await fold(files, ci.identity)).toEqual(folded);
+        }
+        expect(folded.state.serial).toBe(steps.length);
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  it('merges runners that replay on the new tip: their union, in any order', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.shuffledSubarray(['A', 'B', 'C', 'D'], { minLength: 4 }), async (order) => {
+        const files: Files = new Map();
+        let tip = await push(files, await empty(), {});
+        for (const uid of order)
+          tip = await push(files, await fold(files, ci.identity), { put: [record(uid)] });
+        expect(Object.keys(tip.state.records)).toEqual(['A', 'B', 'C', 'D']);
+        expect(await fold(files, ci.identity)).toEqual(tip);
+      }),
+      { numRuns: 8 },
+    );
+  });
+
+  it('shares nothing with what it was given', async () => {
+    const mine = record('A');
+    const { next } = await append(await empty(), { put: [mine], drop: [] }, options());
+    mine.sched.failures = 9;
+    expect(next.state.records.A?.sched.failures).toBe(0);
+  });
+
+  it('writes a snapshot after 64 segments and one more, and removes the tail', async () => {
+    const files: Files = new Map();
+    const noise = Array.from({ length: 700 }, (_, index) =>
+      record(`B${index}`, { specDigest: digest(Buffer.from(`${index}`)) }),
+    );
+    let folded = await push(files, await empty(), { put: noise });
+    for (let index = 1; index <= 65; index += 1) {
+      folded = await push(files, folded, {});
+      expect(folded.tail.count).toBe(index);
+    }
+    expect(folded.tail.bytes).toBeLessThan(folded.tail.snapshotBytes);
+    expect(files.size).toBe(66);
+    folded = await push(files, folded, { put: [record('NEW')] });
+    expect([...files.keys()]).toEqual([segmentPath(67)]);
+    expect(folded.tail).toMatchObject({ count: 0, bytes: 0, paths: [segmentPath(67)] });
+    const again = await fold(files, ci.identity);
+    expect(again).toEqual(folded);
+    expect(Object.keys(again.state.records)).toHaveLength(701);
+  });
+
+  it('writes a snapshot when the tail outweighs the last one, or for new recipients', async () => {
+    const files: Files = new Map();
+    let folded = await push(files, await empty(), { put: [record('A')] });
+    const counts: number[] = [];
+    for (let index = 0; index < 6; index += 1) {
+      const outweighs = folded.tail.bytes > folded.tail.snapshotBytes;
+      folded = await push(files, folded, { put: [record('A', { target: `t${index}` })] });
+      expect(folded.tail.count === 0).toBe(outweighs);
+      counts.push(folded.tail.count);
+    }
+    expect(counts).toContain(0);
+    const planner = await reader([ci]);
+    folded = await push(files, folded, {}, { recipients: [ci.recipient, planner.recipient] });
+    expect(files.size).toBe(1);
+    expect(await fold(files, planner.identity)).toEqual(folded);
+  });
+
+  it('grows with the change, not with what exists', async () => {
+    const { files } = await journal(1);
+    const [snapshot, segment] = [files.get(segmentPath(1)), files.get(segmentPath(2))];
+    expect((segment?.length ?? 0) * 3).toBeLessThan(snapshot?.length ?? 0);
+  });
+
+  it('refuses a ninth digit and a malformed change', async () => {
+    const folded = await push(new Map(), await empty(), { put: [record('A')] });
+    const full = { ...folded, state: { ...folded.state, serial: 99_999_999 } };
+    expect((await refusal(() => append(full, { put: [], drop: [] }, options()))).what).toContain('99999999');
+    const malformed: SecretRecord[][] = [
+      [record('A', { current: 2 })],
+      [record('A', { health: 'fine' as 'ok' })],
+      [record('no/uid')],
+      [record('A'), record('A')],
+      [{ ...record('A'), surprise: 1 } as SecretRecord],
+    ];
+    for (const put of malformed) {
+      await expect(append(folded, { put, drop: [] }, options())).rejects.toThrow(
+        'append of a malformed change',
+      );
+    }
+    const both = refusal(() => append(folded, { put: [record('A')], drop: ['A'] }, options()));
+    expect((await both).what).toContain('drops and writes');
+  });
+});

@@ -1,0 +1,200 @@
+import { inspect } from 'node:util';
+import canonicalize from 'canonicalize';
+import fc from 'fast-check';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { decrypt, encrypt } from '../../src/age/age.ts';
+import { seal } from '../../src/state/sealed.ts';
+import {
+  currentPath,
+  formatCurrent,
+  openVersion,
+  parseCurrent,
+  type SealedVersion,
+  sealVersion,
+  valuePath,
+} from '../../src/state/version-file.ts';
+import { ageDecrypt, at, type Person, person, reader, refusal, withoutAge, words } from './people.ts';
+
+let ci: Person;
+beforeAll(async () => {
+  ci = await person('ci');
+});
+
+const value = 'correct horse "battery" \\ staple';
+const version: SealedVersion = {
+  repo: 'R1',
+  uid: 'U1',
+  name: 'prod/db',
+  v: 8,
+  binding: { type: 'mysql', host: 'db.internal', port: 3306, account: 'app@%', tls: 'system' },
+  issuedAt: at.toISOString(),
+  fields: { value, fields: { username: 'app' } },
+};
+const place = { repo: 'R1', uid: 'U1', name: 'prod/db', v: 8 };
+const sealed = (changes: Partial<SealedVersion> = {}, recipients = [ci.recipient]) =>
+  sealVersion({ ...version, ...changes }, recipients, ci.signer);
+
+describe('a version file', () => {
+  it('gives back what went in, the value as a secret', async () => {
+    const opened = await openVersion(await sealed(), place, ci.identity, 'f');
+    expect(opened.value.reveal()).toBe(value);
+    expect(opened).toMatchObject({
+      ...place,
+      binding: version.binding,
+      fields: { username: 'app' },
+      verified: true,
+      kid: 'ci',
+    });
+    for (const shown of [
+      inspect(opened, { depth: 9, showHidden: true }),
+      JSON.stringify(opened),
+      `${opened.value}`,
+    ]) {
+      expect(shown).not.toContain('battery');
+    }
+  });
+
+  it('carries any value, whatever it is made of', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.string({ unit: 'binary', maxLength: 300 }), async (any) => {
+        const bytes = await sealed({ fields: { value: any, fields: {} } });
+        expect((await openVersion(bytes, place, ci.identity, 'f')).value.reveal()).toBe(any);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('hides the length of the value', async () => {
+    const sizes = new Set<number>();
+    for (let length = 8; length <= 64; length += 1) {
+      const bytes = await sealed({ fields: { value: 'x'.repeat(length), fields: { username: 'app' } } });
+      const plain = await decrypt(bytes, ci.identity.ageIdentities, 'f');
+      expect(plain.length % 256).toBe(0);
+      sizes.add(bytes.length);
+    }
+    expect(sizes.size).toBe(1);
+  });
+
+  it('is refused at any other place', async () => {
+    const bytes = await sealed();
+    for (const change of [{ repo: 'R2' }, { uid: 'U2' }, { name: 'prod/other' }, { v: 7 }]) {
+      const error = await refusal(() =>
+        openVersion(bytes, { ...place, ...change }, ci.identity, 'values/x/1.age'),
+      );
+      expect(error).toMatchObject({ code: 'TAMPERED', exit: 3, subject: 'values/x/1.age' });
+      expect(words(error)).not.toContain('battery');
+    }
+    expect((await openVersion(bytes, { name: 'prod/db', v: 8 }, ci.identity, 'f')).uid).toBe('U1');
+  });
+
+  it('is refused when it is another kind of file, or a malformed one', async () => {
+    const sign = (contents: Parameters<typeof seal>[0]) =>
+      seal(contents, { recipients: [ci.recipient], signer: ci.signer });
+    const state = await sign({ ...place, purpose: 'state' });
+    expect((await refusal(() => openVersion(state, place, ci.identity, 'f'))).code).toBe('TAMPERED');
+    const whole = {
+      ...place,
+      purpose: 'version' as const,
+      binding: version.binding,
+      issuedAt: version.issuedAt,
+      value,
+      fields: {},
+      pad: '',
+    };
+    expect((await openVersion(await sign(whole), place, ci.identity, 'f')).value.reveal()).toBe(value);
+    for (const change of [
+      { value: 1 },
+      { fields: { a: 1 } },
+      { fields: [] },
+      { binding: {} },
+      { issuedAt: 'today' },
+      { pad: 'x' },
+      { more: 1 },
+      { value: undefined },
+    ]) {
+      const bytes = await sign({ ...whole, ...change });
+      expect(
+        (await refusal(() => openVersion(bytes, place, ci.identity, 'f'))).code,
+        JSON.stringify(change),
+      ).toBe('DAMAGED');
+    }
+  });
+
+  it('opens for a reader without trust lines only when that is said', async () => {
+    const plain = await reader();
+    const bytes = await sealed({}, [plain.recipient]);
+    expect((await refusal(() => openVersion(bytes, place, plain.identity, 'f'))).code).toBe('UNKNOWN_SIGNER');
+    const opened = await openVersion(bytes, place, plain.identity, 'f', { requireSignature: false });
+    expect(opened).toMatchObject({ verified: false, fields: { username: 'app' } });
+    expect((await refusal(() => openVersion(bytes, place, ci.identity, 'f'))).code).toBe('NO_IDENTITY');
+  });
+
+  it('is refused when a reader encrypts a changed one to everybody', async () => {
+    const plain = await reader();
+    const bytes = await sealed({}, [plain.recipient]);
+    const inside = JSON.parse(
+      Buffer.from(await decrypt(bytes, plain.identity.ageIdentities, 'f')).toString(),
+    );
+    const forged = await encrypt(Buffer.from(canonicalize({ ...inside, value: 'known to me' }) ?? ''), [
+      ci.recipient,
+    ]);
+    expect((await refusal(() => openVersion(forged, place, ci.identity, 'f'))).code).toBe('TAMPERED');
+  });
+
+  it.skipIf(withoutAge)('opens with the plain age command', async () => {
+    const plain = await reader();
+    const bytes = await sealed({}, [ci.recipient, plain.recipient]);
+    expect(JSON.parse(ageDecrypt(bytes, plain.identity).toString()).value).toBe(value);
+  });
+});
+
+describe('paths and current', () => {
+  it('nests by name', () => {
+    expect(valuePath('prod/mysql/app', 8)).toBe('values/prod/mysql/app/8.age');
+    expect(currentPath('prod/mysql/app')).toBe('values/prod/mysql/app/current');
+  });
+
+  it('refuses names that leave values/ or are a file and a folder at once', async () => {
+    for (const name of [
+      '',
+      '/a',
+      'a/',
+      'a//b',
+      '..',
+      'a/../b',
+      './a',
+      'a\\b',
+      'a\nb',
+      'a/current',
+      'current',
+      'a/8.age',
+    ]) {
+      expect((await refusal(() => valuePath(name, 1))).subject, name).toBe('secret name');
+      expect((await refusal(() => currentPath(name))).subject, name).toBe('secret name');
+    }
+  });
+
+  it('reads exactly what it writes', async () => {
+    for (const v of [1, 8, 123_456_789]) expect(parseCurrent(formatCurrent(v), 'f')).toBe(v);
+    for (const text of [
+      '',
+      '8',
+      '8\r\n',
+      ' 8\n',
+      '08\n',
+      '0\n',
+      '-1\n',
+      '8\n8\n',
+      '8\n\n',
+      'x\n',
+      '1e3\n',
+      '1234567890\n',
+      '８\n',
+      '8'.repeat(99),
+    ]) {
+      expect((await refusal(() => parseCurrent(Buffer.from(text), 'values/a/current'))).code, text).toBe(
+        'DAMAGED',
+      );
+    }
+  });
+});
