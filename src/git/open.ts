@@ -1,0 +1,136 @@
+/** The door to git: finds the repository, the remote and the ref, and ties the room together. */
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Clock } from '../clock.ts';
+import { KeyturnError } from '../errors.ts';
+import { writeCommit } from './commit.ts';
+import type { Oid, StateRepository, Tip } from './contract.ts';
+import { follow, shownTree } from './follow.ts';
+import { readHead, shortName } from './history.ts';
+import { localPlace } from './local.ts';
+import { listAdded, listFiles, readBlobs } from './objects.ts';
+import { createGit, done, type Git, lastWords, text } from './plumbing.ts';
+import { settle } from './publish.ts';
+import { remotePlace } from './remote.ts';
+import { authorship, chooseRef, chooseRemote, readSettings } from './setup.ts';
+
+export interface OpenOptions {
+  /** `state.ref`; without it the checked-out branch. */
+  stateRef?: string;
+  /** `process.env` when absent. Git children see an allow list of it. */
+  env?: NodeJS.ProcessEnv;
+  clock: Clock;
+  random: (n: number) => Uint8Array;
+  /** Awaited at `push.beforeSend` and `push.afterApply`. */
+  failpoint?: (name: string) => Promise<void>;
+  /** Milliseconds one network call may take; 30 s when absent. */
+  networkTimeout?: number;
+}
+
+export interface GitRepository extends StateRepository {
+  /** Absolute path of the top level. */
+  readonly root: string;
+  readonly hasRemote: boolean;
+  /** What is checked out: `branch` is a short name, null when detached; `commit` is null on an unborn branch. */
+  head(): Promise<{ commit: Oid | null; branch: string | null }>;
+  /** Uncommitted files at or below the paths, untracked ones too, sorted. Ignored files don't count. */
+  changedPaths(paths: string[]): Promise<string[]>;
+  /** Files below the folders (`''` is the top) at any revision that is here: path -> bytes. */
+  readAt(revision: string, folders: string[]): Promise<Map<string, Uint8Array>>;
+  /** Every file that a commit up to the tip has added below `folder`, as far as this clone's history reaches. */
+  everAdded(tip: Tip, folder: string): Promise<Map<string, Uint8Array>>;
+}
+
+/** Opens the repository around `cwd`. Throws a KeyturnError (exit 1) that says what is missing. */
+export async function openRepository(cwd: string, options: OpenOptions): Promise<GitRepository> {
+  const env = options.env ?? process.env;
+  const root = await topLevel(cwd, env);
+  const git = createGit(root, env);
+  const [checkedOut, settings] = await Promise.all([readHead(git), readSettings(git)]);
+  const ref = await chooseRef(git, checkedOut, options.stateRef, env);
+  const remote = chooseRemote(settings, ref);
+  const timeout = options.networkTimeout ?? 30_000;
+  const place =
+    remote === null ? localPlace(git, ref) : remotePlace(git, { remote, ref, clock: options.clock, timeout });
+  const who = authorship(settings, env);
+  const failpoint = options.failpoint ?? (async () => undefined);
+  const publishing = { place, clock: options.clock, random: options.random, failpoint };
+  // without a remote, what index and files showed before this run moved the branch under them
+  let shown: Oid | null | undefined;
+
+  return {
+    root,
+    place: place.name,
+    hasRemote: place.hasRemote,
+    fetch: () => place.fetch(),
+    list: (tip, folders) => listFiles(git, tip, folders),
+    read: (blobs) => readBlobs(git, blobs),
+    async publish(publication) {
+      const commit = await writeCommit(git, publication, who, options.random);
+      if (remote === null && shown === undefined) shown = await shownTree(git, publication.base);
+      return settle(publishing, commit, publication);
+    },
+    async followTip(tip) {
+      const words = await follow(git, place, tip, shown);
+      shown = undefined;
+      return words;
+    },
+    async head() {
+      const { commit, ref: branch } = await readHead(git);
+      return { commit, branch: branch === null ? null : shortName(branch) };
+    },
+    changedPaths: (paths) => changedPaths(git, paths),
+    async readAt(revision, folders) {
+      const commit = await git.ask([
+        'rev-parse',
+        '--verify',
+        '--quiet',
+        '--end-of-options',
+        `${revision}^{commit}`,
+      ]);
+      if (commit.code !== 0) {
+        throw new KeyturnError(revision, 'no such commit in this clone', {
+          hint: 'fetch it first, e.g. `git fetch origin main`',
+        });
+      }
+      return contents(git, await listFiles(git, text(commit), folders));
+    },
+    everAdded: async (tip, folder) => contents(git, await listAdded(git, tip, folder)),
+  };
+}
+
+async function contents(git: Git, files: Map<string, Oid>): Promise<Map<string, Uint8Array>> {
+  const blobs = await readBlobs(git, [...files.values()]);
+  return new Map([...files].map(([path, oid]) => [path, blobs.get(oid) ?? new Uint8Array()]));
+}
+
+async function topLevel(cwd: string, env: NodeJS.ProcessEnv): Promise<string> {
+  const here = resolve(cwd);
+  const init = { hint: 'go to the repository that holds keyturn.yaml, or run `git init` and `keyturn init`' };
+  if (!existsSync(here)) throw new KeyturnError(here, 'no such directory', init);
+  const answer = await createGit(here, env).ask(['rev-parse', '--show-toplevel']);
+  if (answer.code === 0) return text(answer);
+  if (answer.err.includes('dubious ownership')) {
+    throw new KeyturnError(here, 'the repository belongs to another user', {
+      hint: `run \`git config --global --add safe.directory ${here}\``,
+    });
+  }
+  const bare = /must be run in a work tree/.test(answer.err);
+  throw new KeyturnError(
+    here,
+    bare ? 'is a bare repository' : `not in a git repository (${lastWords(answer.err)})`,
+    init,
+  );
+}
+
+async function changedPaths(git: Git, paths: string[]): Promise<string[]> {
+  if (paths.length === 0) return [];
+  const args = ['status', '--porcelain=v1', '-z', '--no-renames', '--untracked-files=all', '--', ...paths];
+  const answer = done(await git.feed(args, '', { worktree: true }), 'git status');
+  return answer.out
+    .toString()
+    .split('\0')
+    .filter(Boolean)
+    .map((entry) => entry.slice(3))
+    .sort();
+}
