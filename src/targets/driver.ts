@@ -1,0 +1,126 @@
+/**
+ * The contract between the engine and a kind of target whose values we choose (protocol §3.1).
+ *
+ * Rules of every driver: no state, git or clock; results are closed unions; "no" and "no answer" never
+ * share one; no text of the server and no SDK type leaves the file, only codes and our own words; one
+ * call of `probe` is one attempt by one method on a new connection; nothing goes through a pool.
+ */
+import type { Account, PasswordPolicy, Target } from '../manifests/model.ts';
+import type { Secret } from '../secret.ts';
+import type { Binding } from '../state/model.ts';
+
+/** Our words for what happened: `code` is the server's or system's short code, `detail` one lower-case phrase. */
+export interface Outcome {
+  code: string;
+  detail: string;
+}
+
+export type Probe =
+  /** Logged in as exactly this account. */
+  | ({ r: 'ok' } & Outcome)
+  /** The value is right, but the account is expired, locked or must change it. */
+  | ({ r: 'ok-restricted' } & Outcome)
+  /** The value is wrong. */
+  | ({ r: 'denied' } & Outcome)
+  /** Refused because of earlier failures: says nothing about the value. */
+  | ({ r: 'blocked' } & Outcome)
+  /** No answer: nobody listens, TLS failed, too many connections. */
+  | ({ r: 'unreachable' } & Outcome)
+  /** An answer that proves nothing, e.g. logged in as another account. */
+  | ({ r: 'inconclusive' } & Outcome);
+
+export type SetResult =
+  | ({ r: 'applied' } & Outcome)
+  /** The target answered no. Not proof that the value is not live: see protocol §3.4. */
+  | ({ r: 'refused'; why: 'policy' | 'history' | 'permission' | 'bad-current' | 'readonly' | 'no-account' } & Outcome)
+  /** Nothing was sent: the connection could not be made. */
+  | ({ r: 'not-sent' } & Outcome)
+  /** It was sent and no answer came. */
+  | ({ r: 'ambiguous' } & Outcome);
+
+export type RetireResult =
+  | ({ r: 'retired' } & Outcome)
+  | ({ r: 'refused' } & Outcome)
+  | ({ r: 'unreachable' } & Outcome);
+
+export type Preflight =
+  | {
+      r: 'ready';
+      /** e.g. `MySQL 9.7.4`, for people. */
+      server: string;
+      /** What to journal with the claim so that `witness` can compare. Never a value or a plain hash of one. */
+      baseline: Record<string, string>;
+      /** A witness can answer for this account, so no wrong password is ever tried. */
+      witness: boolean;
+      /** Newest version that the target itself names as ours; more than the state knows means a rolled-back state. */
+      markedVersion: number | null;
+      /** What a person should know, e.g. `alternating users have different grants`. */
+      warnings: string[];
+    }
+  /** The target answered that this rotation cannot be done; `hint` says what to grant or change. */
+  | ({ r: 'refused'; why: 'permission' | 'bad-current' | 'no-account' | 'unsupported' | 'readonly'; hint: string } & Outcome)
+  | ({ r: 'blocked' } & Outcome)
+  | ({ r: 'unreachable' } & Outcome);
+
+/** What a value may be made of; intersected with the manifest's policy before one is drawn. */
+export interface ValueConstraints {
+  /** Every character that the target takes without any escaping doubt. */
+  alphabet: string;
+  maxLength: number;
+}
+
+export interface Credentials {
+  username: string;
+  password: Secret;
+}
+
+/** One account's rotation on one target. */
+export interface RotationJob {
+  target: Target;
+  /** The one account to change: for alternating users the one not in use. */
+  username: string;
+  /** MySQL's host part; undefined elsewhere. */
+  host: string | undefined;
+  /** The manifest's alternating pair, or the single user. */
+  account: Account;
+  /** `self`: logs in as the account with `current`. `target`: logs in with `admin`. */
+  actor: 'self' | 'target';
+  admin: Credentials | undefined;
+  /** The value recorded as accepted for `username`, if any. */
+  current: Secret | undefined;
+  /** Keep `current` valid beside the new value. */
+  retain: boolean;
+  /** Identifies the version at the target (MySQL's attribute). The same for every retry of it. */
+  mark: { uid: string; version: number };
+}
+
+/**
+ * Holds at most one administrative connection, made on first use; `close` never throws.
+ * Every method may be called again after a crash of an earlier process: all are idempotent but `probe`.
+ */
+export interface ChosenRotator {
+  /** Reach, identity, privileges, and a login with `current` where that cannot lock anybody out. Changes nothing. */
+  preflight(): Promise<Preflight>;
+  /** Asks the target whether `value` is live, without a password attempt. */
+  witness(value: Secret, baseline: Record<string, string>): Promise<'applied' | 'not-applied' | 'unknown'>;
+  probe(value: Secret): Promise<Probe>;
+  /** Makes `value` live. Where `retain` is set and a second call would kill `current`, it looks first. */
+  set(value: Secret, baseline: Record<string, string>): Promise<SetResult>;
+  /**
+   * Makes the target refuse every value but `live` for this account (dual passwords), or, for an alternating
+   * account that is not in use, refuse it altogether (`live` undefined). Done already counts as done.
+   */
+  retire(live: Secret | undefined): Promise<RetireResult>;
+  close(): Promise<void>;
+}
+
+export interface ChosenDriver {
+  readonly type: Target['type'];
+  constraints(target: Target): ValueConstraints;
+  /** How two versions can be valid at once: on one account, only with two users, or it depends on the server. */
+  overlap(account: Account): 'none' | 'dual' | 'alternate';
+  binding(target: Target, account: Account): Binding;
+  rotator(job: RotationJob): ChosenRotator;
+}
+
+export type { Account, PasswordPolicy, Target };
