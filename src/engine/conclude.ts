@@ -1,0 +1,131 @@
+/** What an attempt's outcome means for its record, and what a person is told. No effects. */
+import type { Change, Ledger } from '../state/ledger.ts';
+import type { SecretRecord } from '../state/model.ts';
+import { abandoned, failed, promoted, pruned, sameFailure } from '../state/transitions.ts';
+import { valuePath } from '../state/version-file.ts';
+import type { Attempt, Keep, Outcome } from './attempt.ts';
+import { retryAt } from './decide.ts';
+import type { Action, Result } from './model.ts';
+
+export interface Conclusion {
+  /** null: nothing is written down. */
+  change: Change | null;
+  /** Holds once `change` is pushed. */
+  result: Result;
+  /** Another value must be drawn. */
+  redraw: boolean;
+}
+
+export function conclude(
+  action: Action,
+  attempt: Attempt,
+  outcome: Outcome,
+  ledger: Ledger,
+  now: Date,
+): Conclusion {
+  const { secret, record, version } = attempt;
+  const result = (more: Partial<Result>): Result => ({ ...base(action), version, ...more });
+  const change = (to: SecretRecord, writes: Change['writes'] = []): Change => ({
+    uid: record.uid,
+    name: secret.name,
+    from: record,
+    to,
+    writes,
+  });
+  switch (outcome.r) {
+    case 'live': {
+      const at = now.toISOString();
+      const overlaps = attempt.retain || secret.account.usernames.length === 2;
+      const next = promoted(record, {
+        at,
+        verified: { at, how: outcome.how },
+        health: outcome.health,
+        retireAfter: overlaps ? new Date(now.getTime() + secret.grace).toISOString() : null,
+        specDigest: secret.specDigest,
+        rotateToken: secret.rotateToken ?? null,
+      });
+      const { record: kept, gone } = pruned(next, secret.keep, now);
+      const writes = [
+        ledger.pointer(secret.name, version),
+        ...gone.map((v) => ({ path: valuePath(secret.name, v), bytes: null })),
+      ];
+      const how = {
+        login: 'logged in with it',
+        witness: 'the target confirms it',
+        acknowledged: 'not proven by a login',
+      };
+      return {
+        change: change(kept, writes),
+        redraw: false,
+        result: result({ outcome: 'done', left: 'changed', detail: outcome.alarm ?? how[outcome.how] }),
+      };
+    }
+    case 'refused':
+      return {
+        change: change(abandoned(record, now.toISOString())),
+        redraw: true,
+        result: result({
+          outcome: 'failed',
+          left: 'refused',
+          detail: `the target refuses the value: ${outcome.detail}`,
+          hint: "bring passwordPolicy in line with the target's own policy",
+        }),
+      };
+    case 'lost':
+      return {
+        change: null,
+        redraw: false,
+        result: result({ outcome: 'waiting', left: 'unknown', detail: outcome.detail }),
+      };
+    case 'keep':
+      return {
+        change: change(noted(record, outcome, now)),
+        redraw: false,
+        result: result(kept(outcome)),
+      };
+  }
+}
+
+/** A rotation that was not even claimed: noted only where that says something new (no commit per hour). */
+export function notNow(
+  action: Action,
+  record: SecretRecord | undefined,
+  outcome: Keep,
+  now: Date,
+): Conclusion {
+  const say = record && !sameFailure(record, outcome.failure) && outcome.failure.class !== 'in-use';
+  return {
+    change: say
+      ? { uid: record.uid, name: record.name, from: record, to: noted(record, outcome, now), writes: [] }
+      : null,
+    redraw: false,
+    result: { ...base(action), ...kept(outcome) },
+  };
+}
+
+export const base = (action: Action): Result => ({
+  secret: action.secret,
+  target: action.target,
+  verb: action.verb,
+  outcome: 'done',
+  version: action.to ?? action.from,
+  detail: '',
+  hint: null,
+  left: 'unchanged',
+});
+
+const kept = (outcome: Keep): Pick<Result, 'outcome' | 'left' | 'detail' | 'hint'> => ({
+  outcome: outcome.outcome,
+  left: outcome.left,
+  detail: outcome.detail,
+  hint: outcome.hint,
+});
+
+const noted = (record: SecretRecord, outcome: Keep, now: Date): SecretRecord =>
+  failed(record, {
+    failure: outcome.failure,
+    nextAttemptAt: retryAt(record, outcome.outcome === 'human', now),
+    ...(outcome.health ? { health: outcome.health } : {}),
+    ...(outcome.probeAfter ? { probeAfter: outcome.probeAfter } : {}),
+    ...(outcome.tried === undefined ? {} : { tried: outcome.tried }),
+  });

@@ -1,0 +1,111 @@
+/** (desired, state, now, observed) -> Plan. PURE: no clock, file, network or logger. */
+import { createHash } from 'node:crypto';
+import type { Desired, RotatedSecret, Target } from '../manifests/model.ts';
+import type { SecretRecord, State } from '../state/model.ts';
+import { decide, nextDue, type Observed } from './decide.ts';
+import type { Action, Plan, PlanGroup } from './model.ts';
+import { unsafeReasons } from './safety.ts';
+
+export interface PlanOptions {
+  /** Which secrets are looked at; the others count as nowhere. */
+  only?: (name: string) => boolean;
+}
+
+export function plan(
+  desired: Desired,
+  state: State,
+  now: Date,
+  observed: Observed,
+  options: PlanOptions = {},
+): Plan {
+  const wanted = options.only ?? (() => true);
+  const records = Object.values(state.records);
+  const used = new Set<string>();
+  const actions: Action[] = [];
+  let unchanged = 0;
+  let soonest: Date | null = null;
+  for (const secret of desired.secrets.values()) {
+    const record = recordOf(secret, records);
+    if (record) used.add(record.uid);
+    if (!wanted(secret.name)) continue;
+    const found = decide(secret, record, desired.project.reconcilers, now, observed);
+    if (found.length === 0) unchanged += 1;
+    actions.push(...found);
+    const due = record && nextDue(secret, record);
+    if (due && due > now && (!soonest || due < soonest)) soonest = due;
+  }
+  for (const record of records)
+    if (!used.has(record.uid) && wanted(record.name)) actions.push(forget(record));
+
+  const groups = group(actions, desired);
+  const total = desired.secrets.size;
+  return {
+    format: 1,
+    project: desired.project.name,
+    serial: state.serial,
+    head: state.head,
+    at: now.toISOString(),
+    groups,
+    unchanged,
+    nextDue: soonest?.toISOString() ?? null,
+    unsafe: unsafeReasons(actions, total, desired.project.limits),
+    checksum: checksum(groups),
+  };
+}
+
+/** The record that belongs to a manifest: by name, or by the name that it had before. */
+export function recordOf(secret: RotatedSecret, records: readonly SecretRecord[]): SecretRecord | undefined {
+  return (
+    records.find((record) => record.name === secret.name) ??
+    records.find((record) => record.name === secret.movedFrom)
+  );
+}
+
+/** Every action that apply would carry out; `hold`, `block` and `forget` only say something. */
+export const effective = (plan: Plan): Action[] =>
+  plan.groups
+    .flatMap((group) => group.actions)
+    .filter((action) => !['hold', 'block', 'forget'].includes(action.verb));
+
+function forget(record: SecretRecord): Action {
+  return {
+    verb: 'forget',
+    secret: record.name,
+    uid: record.uid,
+    target: record.target,
+    from: record.current,
+    to: null,
+    why: null,
+    reason: `its manifest is gone: unmanaged, no longer rotated; keyturn destroy ${record.name} removes it`,
+  };
+}
+
+function group(actions: readonly Action[], desired: Desired): PlanGroup[] {
+  const names = [...new Set(actions.map((action) => action.target))].sort();
+  return names.map((name) => {
+    const target = desired.targets.get(name);
+    return {
+      target: name,
+      label: target ? `${target.type}, ${target.host}:${target.port}` : 'no such target',
+      warnings: target ? targetWarnings(target) : [],
+      actions: actions
+        .filter((action) => action.target === name)
+        .sort((a, b) => compare(a.secret, b.secret) || compare(a.verb, b.verb)),
+    };
+  });
+}
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+const targetWarnings = (target: Target): string[] =>
+  target.tls.mode === 'disable' ? ['TLS is disabled: credentials travel in clear text'] : [];
+
+/** Over what would be done, not over how long ago it fell due. */
+function checksum(groups: readonly PlanGroup[]): string {
+  const what = groups.map((g) => [
+    g.target,
+    g.label,
+    g.actions.map((a) => [a.verb, a.secret, a.uid, a.from, a.to, a.why]),
+  ]);
+  return `sha256:${createHash('sha256').update(JSON.stringify(what)).digest('hex')}`;
+}
