@@ -1,0 +1,23 @@
+#!/usr/bin/env node
+/** argv -> command, exit code; the only process.exit. */
+import { realpathSync } from 'node:fs';
+import { enableCompileCache } from 'node:module';
+import { pathToFileURL } from 'node:url';
+import type { ExitCode } from './errors.ts';
+import { type Host, systemHost } from './host.ts';
+
+/** Runs one command and says how it ended. Everything that it touches comes from `host`. */
+export async function main(argv: readonly string[], host: Host): Promise<ExitCode> {
+  const { buildProgram } = await import('./commands/program.ts');
+  return buildProgram(host)(argv);
+}
+
+const isEntry = (): boolean => {
+  const [, script] = process.argv;
+  return script !== undefined && import.meta.url === pathToFileURL(realpathSync(script)).href;
+};
+
+if (isEntry()) {
+  enableCompileCache?.();
+  process.exit(await main(process.argv.slice(2), systemHost()));
+}

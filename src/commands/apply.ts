@@ -1,0 +1,72 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { Plan, Result } from '../engine/model.ts';
+import { effective } from '../engine/plan.ts';
+import { type ExitCode, KeyturnError } from '../errors.ts';
+import { renderJson } from '../output/json.ts';
+import { readPlanFile } from '../output/plan-json.ts';
+import { renderPlanText } from '../output/plan-text.ts';
+import type { Progress } from '../output/progress.ts';
+import { applyPlan, makePlan, type PlanRequest, refuseUncommitted, type Session } from '../run.ts';
+import { confirm } from './confirm.ts';
+import { type Command, type Context, sessionWithProgress } from './context.ts';
+
+/** `keyturn apply`: carries the plan out. */
+export const apply: Command<[PlanRequest & { plan?: string | undefined }]> = async (context, options) => {
+  const reviewed = options.plan === undefined ? null : await readReviewed(context, options.plan);
+  const { session, progress } = await sessionWithProgress(context);
+  await refuseUncommitted(session.repository);
+  const made = await makePlan(session, options);
+  if (reviewed && reviewed.checksum !== made.checksum)
+    throw new KeyturnError(options.plan ?? 'plan', 'is not what would be done now', {
+      hint: 'state, manifests or the clock have moved on since it was made: run keyturn plan --out again and review it',
+    });
+  return carryOut(context, session, progress, made, options);
+};
+
+/** Shows the plan, asks where somebody can answer, applies, sums up. */
+export async function carryOut(
+  context: Context,
+  session: Session,
+  progress: Progress,
+  plan: Plan,
+  request: PlanRequest,
+): Promise<ExitCode> {
+  const { console } = context;
+  console.words(renderPlanText(plan, { color: console.color.words }));
+  if (plan.unsafe.length > 0 && request.force !== true)
+    throw new KeyturnError('plan', `is not safe: ${plan.unsafe.join('; ')}`, {
+      hint: 'review it, then run keyturn apply --force',
+      exit: 3,
+    });
+  const actions = effective(plan);
+  if (actions.length > 0)
+    await confirm(context, `Apply ${actions.length} ${actions.length === 1 ? 'change' : 'changes'}?`);
+  const { results, followed } =
+    actions.length > 0 ? await applyPlan(session, plan) : { results: [], followed: null };
+  if (actions.length > 0) progress.end(results);
+  if (followed !== null) console.words(`keyturn: ${followed}`);
+  if (context.json) console.data(renderJson({ plan, results }));
+  return worst(results, plan);
+}
+
+/** A human's matter outranks a failure, which outranks what a rerun recovers. */
+export function worst(results: readonly Result[], plan?: Plan): ExitCode {
+  const has = (outcome: Result['outcome']): boolean => results.some((result) => result.outcome === outcome);
+  const blocked =
+    plan?.groups.some((group) => group.actions.some((action) => action.verb === 'block')) === true;
+  if (has('human') || blocked) return 3;
+  if (has('failed')) return 1;
+  return has('waiting') ? 75 : 0;
+}
+
+async function readReviewed(context: Context, file: string): Promise<Plan> {
+  const text = await readFile(resolve(context.host.cwd, file), 'utf8').catch(
+    (error: NodeJS.ErrnoException) => {
+      throw new KeyturnError(file, `cannot be read (${error.code})`, {
+        hint: 'keyturn plan --out FILE makes it',
+      });
+    },
+  );
+  return readPlanFile(text, file);
+}

@@ -1,0 +1,14 @@
+import { KeyturnError } from '../errors.ts';
+import type { Context } from './context.ts';
+
+/** Asks on a terminal; elsewhere a job was told to do it. `--yes` answers. Throws KeyturnError when the answer is no. */
+export async function confirm(context: Context, question: string): Promise<void> {
+  const { host, yes } = context;
+  if (yes || host.stdin.isTTY !== true || host.stderr.isTTY !== true) return;
+  const { confirm: ask } = await import('@inquirer/prompts');
+  const agreed = await ask({ message: question, default: false }, { output: host.stderr }).catch(() => false);
+  if (!agreed)
+    throw new KeyturnError('apply', 'not confirmed, nothing was changed', {
+      hint: '--yes answers the question',
+    });
+}

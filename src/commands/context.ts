@@ -1,0 +1,36 @@
+import type { ExitCode } from '../errors.ts';
+import type { Host } from '../host.ts';
+import type { Console } from '../output/console.ts';
+import { createProgress, type Progress } from '../output/progress.ts';
+import { openSession, type Session } from '../run.ts';
+
+/** What every command is given: the machine, the only way to print, and the options that all commands share. */
+export interface Context {
+  host: Host;
+  console: Console;
+  identity: string | undefined;
+  json: boolean;
+  quiet: boolean;
+  yes: boolean;
+}
+
+export type Command<Args extends unknown[]> = (context: Context, ...args: Args) => Promise<ExitCode>;
+
+/** A session whose events are told as they happen. */
+export async function sessionWithProgress(
+  context: Context,
+): Promise<{ session: Session; progress: Progress }> {
+  const { host, console } = context;
+  const progress = createProgress(console, {
+    tty: host.stderr.isTTY === true && !context.quiet && !console.actions,
+    clock: host.clock,
+  });
+  const session = await openSession(host, {
+    identity: context.identity,
+    emit: (event) => progress.on(event),
+  });
+  return { session, progress };
+}
+
+export const quietSession = (context: Context): Promise<Session> =>
+  openSession(context.host, { identity: context.identity });

@@ -1,0 +1,60 @@
+import { renderJson } from '../output/json.ts';
+import { renderTable } from '../output/tables.ts';
+import type { SecretRecord } from '../state/model.ts';
+import { walkHistory } from '../state/walk.ts';
+import { type Command, quietSession } from './context.ts';
+import { findRecord, minute } from './list.ts';
+
+interface Entry {
+  serial: number;
+  at: string;
+  by: string;
+  what: string;
+}
+
+/** `keyturn history NAME`: every recorded step of one secret, oldest first, from the signed journal. */
+export const history: Command<[string]> = async (context, name) => {
+  const session = await quietSession(context);
+  const { uid } = findRecord(session, name);
+  const entries: Entry[] = [];
+  let before: SecretRecord | undefined;
+  for (const { serial, at, by, put } of await walkHistory(
+    session.repository,
+    session.ledger.tip,
+    session.identity,
+  )) {
+    const after = put[uid];
+    if (!after) continue;
+    const what = difference(before, after);
+    if (what !== '') entries.push({ serial, at, by, what });
+    before = after;
+  }
+  if (context.json) context.console.data(renderJson(entries));
+  else
+    context.console.data(
+      renderTable(
+        ['serial', 'at', 'by', 'what'],
+        entries.map((entry) => [String(entry.serial), minute(entry.at), entry.by, entry.what]),
+        { color: context.console.color.data },
+      ),
+    );
+  return 0;
+};
+
+function difference(before: SecretRecord | undefined, after: SecretRecord): string {
+  const words: string[] = [];
+  for (const [v, version] of Object.entries(after.versions)) {
+    const was = before?.versions[v]?.stage;
+    if (was === version.stage) continue;
+    const why = version.stage === 'pending' && after.pending ? ` (${after.pending.why})` : '';
+    words.push(`v${v} ${version.stage}${why}`);
+  }
+  if (before?.pending && after.pending && before.pending.claim.id !== after.pending.claim.id)
+    words.push(`v${after.pending.v} taken over, attempt ${after.pending.claim.attempt}`);
+  for (const v of Object.keys(before?.versions ?? {})) if (!after.versions[v]) words.push(`v${v} pruned`);
+  if (before && before.name !== after.name) words.push(`renamed from ${before.name}`);
+  const { lastError } = after.sched;
+  if (lastError && JSON.stringify(lastError) !== JSON.stringify(before?.sched.lastError))
+    words.push(`${lastError.step} failed: ${lastError.class} (${lastError.code})`);
+  return words.join(', ');
+}

@@ -1,0 +1,152 @@
+import { nextDue } from '../engine/decide.ts';
+import { recordOf } from '../engine/plan.ts';
+import { KeyturnError } from '../errors.ts';
+import { renderJson } from '../output/json.ts';
+import { renderTable } from '../output/tables.ts';
+import type { Session } from '../run.ts';
+import type { SecretRecord } from '../state/model.ts';
+import { type Command, quietSession } from './context.ts';
+
+/** `keyturn list`: every declared or recorded secret, with its version and when it falls due. */
+export const list: Command<[]> = async (context) => {
+  const session = await quietSession(context);
+  const rows = overview(session);
+  if (context.json) context.console.data(renderJson(rows));
+  else
+    context.console.data(
+      renderTable(
+        ['name', 'target', 'version', 'health', 'last rotated', 'next due'],
+        rows.map((row) => [
+          row.name,
+          row.target,
+          row.version === null ? '-' : `v${row.version}`,
+          row.health,
+          minute(row.promotedAt),
+          minute(row.nextDue),
+        ]),
+        { color: context.console.color.data },
+      ),
+    );
+  return 0;
+};
+
+interface Row {
+  name: string;
+  target: string;
+  version: number | null;
+  health: string;
+  promotedAt: string | null;
+  nextDue: string | null;
+}
+
+function overview({ desired, ledger }: Session): Row[] {
+  const records = Object.values(ledger.state.records);
+  const declared = [...desired.secrets.values()].map((secret): Row => {
+    const record = recordOf(secret, records);
+    return {
+      ...recorded(record),
+      name: secret.name,
+      target: secret.target,
+      nextDue: (record && nextDue(secret, record))?.toISOString() ?? null,
+    };
+  });
+  const names = new Set(declared.map((row) => row.name));
+  const unmanaged = records
+    .filter(
+      (record) =>
+        !names.has(record.name) && ![...desired.secrets.values()].some((s) => s.movedFrom === record.name),
+    )
+    .map(
+      (record): Row => ({
+        ...recorded(record),
+        name: record.name,
+        target: record.target,
+        health: 'unmanaged',
+        nextDue: null,
+      }),
+    );
+  return [...declared, ...unmanaged].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function recorded(record: SecretRecord | undefined): Pick<Row, 'version' | 'health' | 'promotedAt'> {
+  const current = record && record.current !== null ? record.versions[record.current] : undefined;
+  const health = !record ? 'new' : record.pending ? `v${record.pending.v} pending` : record.health;
+  return { version: record?.current ?? null, health, promotedAt: current?.promotedAt ?? null };
+}
+
+/** `keyturn show NAME`: everything the state knows about one secret; never its value. */
+export const show: Command<[string]> = async (context, name) => {
+  const session = await quietSession(context);
+  const record = findRecord(session, name);
+  const secret = session.desired.secrets.get(name);
+  const due = secret && nextDue(secret, record);
+  if (context.json) {
+    context.console.data(renderJson({ ...record, nextDue: due?.toISOString() ?? null }));
+    return 0;
+  }
+  const { sched, pending, binding } = record;
+  const facts: [string, string][] = [
+    ['name', record.name],
+    ['uid', record.uid],
+    ['rotator', record.rotator],
+    [
+      'target',
+      `${record.target} (${binding.type}, ${binding.host}:${binding.port}, ${binding.account}, TLS ${binding.tls})`,
+    ],
+    ['health', record.health],
+    ['current', record.current === null ? 'none' : `v${record.current}`],
+    [
+      'pending',
+      pending
+        ? `v${pending.v}, claimed ${minute(pending.claim.at)} by ${pending.claim.by.runner}, attempt ${pending.claim.attempt}`
+        : 'none',
+    ],
+    ['next due', minute(due?.toISOString() ?? null)],
+    [
+      'readers',
+      secret
+        ? secret.readers.map((reader) => reader.name).join(', ') || 'none'
+        : 'unknown, its manifest is gone',
+    ],
+    [
+      'last error',
+      sched.lastError
+        ? `${sched.lastError.step}: ${sched.lastError.class} (${sched.lastError.code})`
+        : 'none',
+    ],
+  ];
+  const width = Math.max(...facts.map(([key]) => key.length));
+  context.console.data(facts.map(([key, value]) => `${key.padEnd(width)}  ${value}`).join('\n'));
+  context.console.data('');
+  context.console.data(versionTable(record, context.console.color.data));
+  return 0;
+};
+
+export const versionTable = (record: SecretRecord, color: boolean): string =>
+  renderTable(
+    ['version', 'stage', 'created', 'promoted', 'verified', 'username', 'ends'],
+    Object.entries(record.versions)
+      .sort(([a], [b]) => Number(b) - Number(a))
+      .map(([v, version]) => [
+        `v${v}`,
+        version.stage,
+        minute(version.createdAt),
+        minute(version.promotedAt ?? null),
+        version.verified?.how ?? '-',
+        version.username,
+        minute(version.retiredAt ?? version.retireAfter ?? null),
+      ]),
+    { color },
+  );
+
+export function findRecord({ ledger, desired }: Session, name: string): SecretRecord {
+  const record = Object.values(ledger.state.records).find((candidate) => candidate.name === name);
+  if (record) return record;
+  throw new KeyturnError(name, desired.secrets.has(name) ? 'has no version yet' : 'no such secret', {
+    hint: desired.secrets.has(name) ? 'keyturn apply makes the first one' : 'keyturn list shows the names',
+  });
+}
+
+/** `2026-11-20 03:00Z`, or `-`. */
+export const minute = (iso: string | null): string =>
+  iso === null ? '-' : `${iso.slice(0, 16).replace('T', ' ')}Z`;

@@ -1,0 +1,122 @@
+/** The files that `keyturn init` writes; what it writes is what the README explains. */
+export interface StarterFile {
+  path: string;
+  text: string;
+  mode: number;
+}
+
+export function starterFiles(of: {
+  name: string;
+  version: string;
+  admin: string;
+  job: string;
+}): StarterFile[] {
+  const files: [string, string][] = [
+    ['keyturn.yaml', project(of)],
+    ['manifests/targets/db.yaml', target],
+    ['manifests/roles/app.yaml', role(of.admin)],
+    ['manifests/secrets/app-db.yaml', secret],
+    ['.github/workflows/keyturn-plan.yml', planWorkflow(of.version)],
+    ['.github/workflows/keyturn-apply.yml', applyWorkflow(of.version)],
+  ];
+  return files.map(([path, text]) => ({ path, text, mode: 0o644 }));
+}
+
+const schema = (kind: string): string =>
+  `# yaml-language-server: $schema=https://unpkg.com/keyturn@0/schemas/${kind}.schema.json\n`;
+
+const project = ({
+  name,
+  admin,
+  job,
+}: {
+  name: string;
+  admin: string;
+  job: string;
+}): string => `${schema('project')}apiVersion: keyturn/v1
+kind: Project
+metadata: { name: ${name} }
+spec:
+  # May apply: the job and you. Each decrypts the state and every value.
+  reconcilers:
+    - ${job} # the job (ci-1)
+    - ${admin} # you (admin-1)
+  limits: { maxRotations: 20, maxShare: 0.5 }
+  defaults:
+    schedule: { every: 30d, hour: 3, timezone: UTC }
+    keep: 5
+`;
+
+const target = `${schema('target')}apiVersion: keyturn/v1
+kind: Target
+metadata: { name: prod/db }
+spec:
+  type: postgresql
+  host: db.internal
+  port: 5432
+  # The user that may change other users' passwords. Its password is a rotated secret too, or a reference.
+  credentials: { username: keyturn_admin, password: { env: DB_ADMIN_PASSWORD } }
+`;
+
+const role = (admin: string): string => `${schema('role')}apiVersion: keyturn/v1
+kind: Role
+metadata: { name: app }
+spec:
+  # Each member decrypts the secrets below with an age identity of its own: keyturn keygen --reader
+  members:
+    - { name: admin, recipient: ${admin} }
+  secrets: ["prod/**"]
+`;
+
+const secret = `${schema('rotated-secret')}apiVersion: keyturn/v1
+kind: RotatedSecret
+metadata: { name: prod/db/app, description: What the app logs in with }
+spec:
+  target: prod/db
+  rotator: password
+  authenticateAs: target
+  account: { username: app }
+  schedule: { every: 30d, hour: 3, timezone: UTC }
+`;
+
+const planWorkflow = (version: string): string => `name: keyturn plan
+on:
+  pull_request:
+    paths: [keyturn.yaml, "manifests/**"]
+permissions: { contents: read }
+jobs:
+  validate:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8 # v5.0.0
+      - uses: actions/setup-node@49933ea5288caeca8642d1e84afbd3f7d6820020 # v4.4.0
+        with: { node-version: 24 }
+      # No secret is needed, and none is given: the pull request may come from anybody.
+      - run: npx --yes keyturn@${version} validate
+`;
+
+const applyWorkflow = (version: string): string => `name: keyturn apply
+on:
+  schedule: [{ cron: "17 * * * *" }]
+  workflow_dispatch: {}
+  push:
+    branches: [main]
+    paths: [keyturn.yaml, "manifests/**", "requests/**"]
+permissions: { contents: write }
+concurrency: { group: keyturn, cancel-in-progress: false }
+jobs:
+  apply:
+    runs-on: ubuntu-latest
+    environment: keyturn
+    timeout-minutes: 15
+    steps:
+      - uses: actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8 # v5.0.0
+      - uses: actions/setup-node@49933ea5288caeca8642d1e84afbd3f7d6820020 # v4.4.0
+        with: { node-version: 24 }
+      - run: npm install --global --ignore-scripts keyturn@${version}
+      # exec: a cancelled job signals keyturn itself, which ends the step in flight.
+      - run: exec keyturn apply
+        env:
+          KEYTURN_IDENTITY: \${{ secrets.KEYTURN_IDENTITY }}
+          DB_ADMIN_PASSWORD: \${{ secrets.DB_ADMIN_PASSWORD }}
+`;

@@ -1,0 +1,145 @@
+/** A person's ways out of every blocked state; each is named by the message that calls for it. */
+import type { Action } from '../engine/model.ts';
+import { makeRepair, type Repair } from '../engine/repair.ts';
+import { adopt as adoptValue } from '../engine/upkeep.ts';
+import { KeyturnError } from '../errors.ts';
+import { applyPlan, makePlan, refuseUncommitted, type Session } from '../run.ts';
+import type { Change } from '../state/ledger.ts';
+import type { SecretRecord } from '../state/model.ts';
+import { nextVersion, rebound, unlocked } from '../state/transitions.ts';
+import { driverOf } from '../targets/registry.ts';
+import { carryOut, worst } from './apply.ts';
+import { confirm } from './confirm.ts';
+import { type Command, type Context, quietSession, sessionWithProgress } from './context.ts';
+import { findRecord } from './list.ts';
+import { readValue } from './seal.ts';
+
+/** `keyturn recover [NAME…]`: settles what an interrupted run left pending and rotates nothing else. */
+export const recover: Command<[string[], { force: boolean }]> = async (context, names, { force }) => {
+  const { session, progress } = await sessionWithProgress(context);
+  const all = await makePlan(session, { only: names, force });
+  const groups = all.groups
+    .map((group) => ({
+      ...group,
+      actions: group.actions.filter((a) => a.verb === 'resume' || a.verb === 'block'),
+    }))
+    .filter((group) => group.actions.length > 0);
+  return carryOut(context, session, progress, { ...all, groups, unsafe: [] }, { only: names });
+};
+
+/** `keyturn reconcile NAME`: sets the pending or a new value with the target's credentials, whatever is live now. */
+export const reconcile: Command<[string]> = async (context, name) => {
+  const { session, progress } = await sessionWithProgress(context);
+  await refuseUncommitted(session.repository);
+  const record = findRecord(session, name);
+  const repair: Repair = makeRepair(session.desired, record);
+  await confirm(context, `Set a value for ${name} with the credentials of ${record.target}?`);
+  const { results } = await applyPlan(
+    { ...session, desired: repair.desired },
+    repair.plan(await makePlan(session)),
+  );
+  progress.end(results);
+  return worst(results);
+};
+
+/** `keyturn adopt NAME`: takes a value from stdin that the target accepts already. */
+export const adopt: Command<[string]> = async (context, name) => {
+  const { session, progress } = await sessionWithProgress(context);
+  await refuseUncommitted(session.repository);
+  const secret = session.desired.secrets.get(name);
+  if (!secret) throw new KeyturnError(name, 'no such secret', { hint: 'keyturn list shows the names' });
+  const record = Object.values(session.ledger.state.records).find((r) => r.name === name);
+  if (record?.pending && record.pending.claim.lease > 0 && record.health !== 'blocked')
+    throw new KeyturnError(name, `v${record.pending.v} is pending, and its value may be live`, {
+      hint: `keyturn recover ${name} settles it; if its owner is gone for good, keyturn unlock ${name} first`,
+      exit: 3,
+    });
+  const value = await readValue(context, `Value of ${name}`);
+  const v = record ? nextVersion(record) : 1;
+  const action: Action = {
+    verb: 'adopt',
+    secret: name,
+    uid: record?.uid ?? '',
+    target: secret.target,
+    from: record?.current ?? null,
+    to: v,
+    why: null,
+    reason: 'asked for',
+  };
+  const { change, result } = await adoptValue(
+    action,
+    secret,
+    value,
+    undefined,
+    session.desired,
+    session.world,
+  );
+  if (change && result.outcome === 'done') await write(context, session, change, `adopt ${name} v${v}`);
+  progress.end([result]);
+  return worst([result]);
+};
+
+/** `keyturn rebind NAME`: the manifest's new endpoint may have the credential from now on. */
+export const rebind: Command<[string]> = async (context, name) => {
+  const session = await quietSession(context);
+  const secret = session.desired.secrets.get(name);
+  const target = secret && session.desired.targets.get(secret.target);
+  const record = findRecord(session, name);
+  if (!secret || !target) throw new KeyturnError(name, 'has no manifest', { hint: 'restore it first' });
+  const binding = (await driverOf(target.type)).binding(target, secret.account);
+  const differences = Object.entries(binding).filter(
+    ([key, value]) => record.binding[key as keyof typeof binding] !== value,
+  );
+  if (differences.length === 0) {
+    context.console.words(`keyturn: ${name} is bound to what its manifest says`);
+    return 0;
+  }
+  for (const [key, value] of differences)
+    context.console.words(`  ${key}: ${record.binding[key as keyof typeof binding]} -> ${value}`);
+  await confirm(context, `Send the credential of ${name} there from now on?`);
+  await write(context, session, changeOf(record, rebound(record, binding)), `rebind ${name}`);
+  return 0;
+};
+
+/** `keyturn unlock NAME`: its claim's owner is gone for good, or its account was unlocked: the next run may try at once. */
+export const unlock: Command<[string]> = async (context, name) => {
+  const session = await quietSession(context);
+  const record = findRecord(session, name);
+  if (record.pending)
+    await confirm(
+      context,
+      `Is ${record.pending.claim.by.runner}, which claimed ${name}, certainly not running?`,
+    );
+  await write(context, session, changeOf(record, unlocked(record)), `unlock ${name}`);
+  return 0;
+};
+
+const changeOf = (from: SecretRecord, to: SecretRecord): Change => ({
+  uid: from.uid,
+  name: from.name,
+  from,
+  to,
+  writes: [],
+});
+
+async function write(context: Context, session: Session, change: Change, what: string): Promise<void> {
+  const outcome = await session.ledger.commit([change], `keyturn: ${what}`);
+  if (outcome.r === 'refused')
+    throw new KeyturnError(session.repository.place, `refused the push: ${outcome.detail}`, {
+      hint: 'you need the right to push there',
+    });
+  if (outcome.r === 'unknown')
+    throw new KeyturnError(session.repository.place, `did not answer: ${outcome.detail}`, {
+      hint: 'run it again',
+      exit: 75,
+      left: 'unknown',
+    });
+  if (outcome.lost.length > 0)
+    throw new KeyturnError(change.name, 'was changed by another run meanwhile', {
+      hint: 'look at it again, then repeat',
+      exit: 75,
+    });
+  const followed = await session.repository.followTip(outcome.commit);
+  context.console.words(`keyturn: ${what}: pushed ${outcome.commit.slice(0, 7)}`);
+  if (followed !== null) context.console.words(`keyturn: ${followed}`);
+}

@@ -1,0 +1,188 @@
+/** One run, read top to bottom: load, fetch, plan, apply, publish. Commands call it; it prints nothing. */
+import { existsSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import picomatch from 'picomatch';
+import { ulid } from 'ulid';
+import { apply } from './engine/apply.ts';
+import type { Observed } from './engine/decide.ts';
+import type { Event, Plan, Result } from './engine/model.ts';
+import { plan } from './engine/plan.ts';
+import type { World } from './engine/world.ts';
+import { KeyturnError } from './errors.ts';
+import { type GitRepository, openRepository } from './git/open.ts';
+import type { Host } from './host.ts';
+import { loadManifests } from './manifests/load.ts';
+import type { Desired } from './manifests/model.ts';
+import { type Identity, loadIdentity } from './state/identity.ts';
+import { Ledger } from './state/ledger.ts';
+import { checkLineage, lineageDir, rememberLineage } from './state/lineage.ts';
+import type { Binding, Claim } from './state/model.ts';
+import { resolveValue } from './state/values.ts';
+import { readWishes, type Wish } from './state/wishes.ts';
+import { driverOf } from './targets/registry.ts';
+
+export interface Session {
+  host: Host;
+  root: string;
+  desired: Desired;
+  repository: GitRepository;
+  identity: Identity;
+  ledger: Ledger;
+  world: World;
+  wishes: Wish[];
+}
+
+/** Loads the manifests and the identity, fetches the tip, folds the state. Writes nothing. */
+export async function openSession(
+  host: Host,
+  options: { identity?: string | undefined; emit?: (event: Event) => void },
+): Promise<Session> {
+  const root = projectRoot(host.cwd);
+  const desired = await loadManifests(root, { env: host.env });
+  const identity = await loadIdentity({
+    ...(options.identity === undefined ? {} : { file: options.identity }),
+    env: host.env,
+    home: host.home,
+  });
+  let steps: readonly string[] = [];
+  const repository = await openRepository(root, {
+    ...(desired.project.stateRef === undefined ? {} : { stateRef: desired.project.stateRef }),
+    env: host.env,
+    clock: host.clock,
+    random: host.random,
+    failpoint: async (name) => {
+      for (const step of steps) await host.failpoint(`${step}.${name}`);
+    },
+  });
+  const owner = ownerOf(host);
+  const ledger = await Ledger.open({
+    repository,
+    identity,
+    recipients: [...new Set([...desired.project.reconcilers, ...desired.project.planners])],
+    clock: host.clock,
+    random: host.random,
+    ulid: () => ulid(host.clock.now().getTime()),
+    runner: owner.runner,
+    announce: (next) => {
+      steps = next;
+    },
+  });
+  const cache = lineageDir(host.env, host.home);
+  await checkLineage(ledger.state, cache, `${root} ${repository.place}`);
+  await rememberLineage(ledger.state, cache, `${root} ${repository.place}`);
+  const wishes = await readWishes(ledger);
+  let stopping = false;
+  host.onStop(() => {
+    stopping = true;
+  });
+  const world: World = {
+    ledger,
+    clock: host.clock,
+    random: host.random,
+    ulid: () => ulid(host.clock.now().getTime()),
+    driver: driverOf,
+    resolve: (ref, subject) => resolveValue(ref, subject, { root, env: host.env, identity }),
+    owner,
+    emit: options.emit ?? (() => undefined),
+    failpoint: host.failpoint,
+    stopping: () => stopping,
+    requests: new Map(
+      wishes.map((wish) => [wish.secret, wishes.filter((w) => w.secret === wish.secret).map((w) => w.path)]),
+    ),
+  };
+  return { host, root, desired, repository, identity, ledger, world, wishes };
+}
+
+export interface PlanRequest {
+  only?: readonly string[] | undefined;
+  /** Secrets to rotate now, whatever their schedule says. */
+  rotate?: readonly string[] | undefined;
+  reason?: string | undefined;
+  force?: boolean | undefined;
+}
+
+export async function makePlan(session: Session, request: PlanRequest = {}): Promise<Plan> {
+  const { desired, ledger, host } = session;
+  const bindings = new Map<string, Binding>();
+  for (const secret of desired.secrets.values()) {
+    const target = desired.targets.get(secret.target);
+    if (target) bindings.set(secret.name, (await driverOf(target.type)).binding(target, secret.account));
+  }
+  const wishes = new Map(session.wishes.map((wish) => [wish.secret, wish.reason]));
+  for (const name of request.rotate ?? []) {
+    if (!desired.secrets.has(name))
+      throw new KeyturnError(name, 'no such secret', { hint: 'keyturn list shows the names' });
+    wishes.set(name, request.reason ?? '');
+  }
+  const observed: Observed = {
+    bindings,
+    wishes,
+    deadClaims: deadClaims(session),
+    force: request.force === true,
+  };
+  const wanted =
+    request.only && request.only.length > 0 ? picomatch([...request.only], { dot: true }) : undefined;
+  return plan(desired, ledger.state, host.clock.now(), observed, wanted ? { only: wanted } : {});
+}
+
+/**
+ * Carries a plan out and brings the clone up to the new tip. Throws before anything is touched when the
+ * manifests are not what is committed; afterwards every failure is a secret's result.
+ */
+export async function applyPlan(
+  session: Session,
+  plan: Plan,
+): Promise<{ results: Result[]; followed: string | null }> {
+  const { repository, ledger, desired, world, host, root } = session;
+  await refuseUncommitted(repository);
+  const results = await apply(plan, desired, world);
+  await rememberLineage(ledger.state, lineageDir(host.env, host.home), `${root} ${repository.place}`);
+  const followed = ledger.tip === null ? null : await repository.followTip(ledger.tip);
+  return { results, followed };
+}
+
+export async function refuseUncommitted(repository: GitRepository): Promise<void> {
+  const [changed] = await repository.changedPaths(['keyturn.yaml', 'manifests']);
+  if (changed !== undefined)
+    throw new KeyturnError(changed, 'has changes that are not committed', {
+      hint: 'apply carries out what is committed and can be reviewed: git commit it, or git stash it',
+    });
+}
+
+/** The folder of the nearest keyturn.yaml, upwards. */
+export function projectRoot(cwd: string): string {
+  for (let folder = resolve(cwd); ; folder = dirname(folder)) {
+    if (existsSync(join(folder, 'keyturn.yaml'))) return folder;
+    if (folder === dirname(folder))
+      throw new KeyturnError('keyturn.yaml', `is neither in ${resolve(cwd)} nor above it`, {
+        hint: 'go to the repository that keyturn reconciles, or make one with keyturn init',
+      });
+  }
+}
+
+/** Claims are owned by the workflow run inside GitHub Actions, else by a process of this user on this machine. */
+function ownerOf({ env, machine, pid }: Host): Claim['by'] {
+  const { GITHUB_ACTIONS, GITHUB_REPOSITORY, GITHUB_RUN_ID, GITHUB_RUN_ATTEMPT } = env;
+  const runner =
+    GITHUB_ACTIONS === 'true' && GITHUB_RUN_ID !== undefined
+      ? `gha:${GITHUB_REPOSITORY}#${GITHUB_RUN_ID}/${GITHUB_RUN_ATTEMPT}`
+      : machine;
+  return { runner, pid };
+}
+
+/** Protocol §7.2: the owner is an earlier attempt of this very workflow run, or a dead process of this machine. */
+function deadClaims({ host, ledger }: Session): Set<string> {
+  const me = ownerOf(host);
+  const isRun = me.runner.startsWith('gha:');
+  const runOf = (runner: string): string => runner.replace(/\/[^/]*$/, '');
+  return new Set(
+    Object.values(ledger.state.records).flatMap(({ pending }) => {
+      if (!pending) return [];
+      const { by, id } = pending.claim;
+      const dead = isRun
+        ? runOf(by.runner) === runOf(me.runner)
+        : by.runner === me.runner && !host.isAlive(by.pid);
+      return dead ? [id] : [];
+    }),
+  );
+}
