@@ -6,6 +6,7 @@ import { ulid } from 'ulid';
 import { apply } from './engine/apply.ts';
 import type { Observed } from './engine/decide.ts';
 import type { Event, Plan, Result } from './engine/model.ts';
+import { withOrphans } from './engine/orphans.ts';
 import { plan } from './engine/plan.ts';
 import type { World } from './engine/world.ts';
 import { KeyturnError } from './errors.ts';
@@ -38,7 +39,7 @@ export async function openSession(
   options: { identity?: string | undefined; emit?: (event: Event) => void },
 ): Promise<Session> {
   const root = projectRoot(host.cwd);
-  const desired = await loadManifests(root, { env: host.env });
+  const declared = await loadManifests(root, { env: host.env });
   const identity = await loadIdentity({
     ...(options.identity === undefined ? {} : { file: options.identity }),
     env: host.env,
@@ -46,7 +47,7 @@ export async function openSession(
   });
   let steps: readonly string[] = [];
   const repository = await openRepository(root, {
-    ...(desired.project.stateRef === undefined ? {} : { stateRef: desired.project.stateRef }),
+    ...(declared.project.stateRef === undefined ? {} : { stateRef: declared.project.stateRef }),
     env: host.env,
     clock: host.clock,
     random: host.random,
@@ -58,7 +59,7 @@ export async function openSession(
   const ledger = await Ledger.open({
     repository,
     identity,
-    recipients: [...new Set([...desired.project.reconcilers, ...desired.project.planners])],
+    recipients: [...new Set([...declared.project.reconcilers, ...declared.project.planners])],
     clock: host.clock,
     random: host.random,
     ulid: () => ulid(host.clock.now().getTime()),
@@ -67,9 +68,8 @@ export async function openSession(
       steps = next;
     },
   });
-  const cache = lineageDir(host.env, host.home);
-  await checkLineage(ledger.state, cache, `${root} ${repository.place}`);
-  await rememberLineage(ledger.state, cache, `${root} ${repository.place}`);
+  await refuseRollback(host, ledger, repository);
+  const desired = withOrphans(declared, ledger.state);
   const wishes = await readWishes(ledger);
   let stopping = false;
   host.onStop(() => {
@@ -127,27 +127,45 @@ export async function makePlan(session: Session, request: PlanRequest = {}): Pro
 
 /**
  * Carries a plan out and brings the clone up to the new tip. Throws before anything is touched when the
- * manifests are not what is committed; afterwards every failure is a secret's result.
+ * manifests are not what is committed and newest; afterwards every failure is a secret's result.
  */
 export async function applyPlan(
   session: Session,
   plan: Plan,
 ): Promise<{ results: Result[]; followed: string | null }> {
-  const { repository, ledger, desired, world, host, root } = session;
-  await refuseUncommitted(repository);
+  const { repository, ledger, desired, world, host } = session;
+  await refuseUnpublished(session);
   const results = await apply(plan, desired, world);
-  await rememberLineage(ledger.state, lineageDir(host.env, host.home), `${root} ${repository.place}`);
+  await rememberLineage(ledger.state, lineageDir(host.env, host.home), lineageKey(repository));
   const followed = ledger.tip === null ? null : await repository.followTip(ledger.tip);
   return { results, followed };
 }
 
-export async function refuseUncommitted(repository: GitRepository): Promise<void> {
+export async function refuseUnpublished({ repository, ledger }: Session): Promise<void> {
   const [changed] = await repository.changedPaths(['keyturn.yaml', 'manifests']);
   if (changed !== undefined)
     throw new KeyturnError(changed, 'has changes that are not committed', {
       hint: 'apply carries out what is committed and can be reviewed: git commit it, or git stash it',
     });
+  if (await repository.isOutdated(ledger.tip, ['keyturn.yaml', 'manifests']))
+    throw new KeyturnError('manifests', `are older than those of ${repository.place}`, {
+      hint: 'git pull --rebase, then run it again',
+      exit: 75,
+    });
 }
+
+/** Throws (exit 3) when the state is older than what this machine has seen. One fetch more: another run may have pushed since ours. */
+async function refuseRollback(host: Host, ledger: Ledger, repository: GitRepository): Promise<void> {
+  const cache = lineageDir(host.env, host.home);
+  const check = (): Promise<void> => checkLineage(ledger.state, cache, lineageKey(repository));
+  await check().catch(async () => {
+    await ledger.refresh();
+    await check();
+  });
+  await rememberLineage(ledger.state, cache, lineageKey(repository));
+}
+
+const lineageKey = ({ root, place }: GitRepository): string => `${root} ${place}`;
 
 /** The folder of the nearest keyturn.yaml, upwards. */
 export function projectRoot(cwd: string): string {

@@ -7,7 +7,7 @@ import { renderJson } from '../output/json.ts';
 import { readPlanFile } from '../output/plan-json.ts';
 import { renderPlanText } from '../output/plan-text.ts';
 import type { Progress } from '../output/progress.ts';
-import { applyPlan, makePlan, type PlanRequest, refuseUncommitted, type Session } from '../run.ts';
+import { applyPlan, makePlan, type PlanRequest, refuseUnpublished, type Session } from '../run.ts';
 import { confirm } from './confirm.ts';
 import { type Command, type Context, sessionWithProgress } from './context.ts';
 
@@ -15,7 +15,7 @@ import { type Command, type Context, sessionWithProgress } from './context.ts';
 export const apply: Command<[PlanRequest & { plan?: string | undefined }]> = async (context, options) => {
   const reviewed = options.plan === undefined ? null : await readReviewed(context, options.plan);
   const { session, progress } = await sessionWithProgress(context);
-  await refuseUncommitted(session.repository);
+  await refuseUnpublished(session);
   const made = await makePlan(session, options);
   if (reviewed && reviewed.checksum !== made.checksum)
     throw new KeyturnError(options.plan ?? 'plan', 'is not what would be done now', {

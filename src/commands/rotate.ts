@@ -1,6 +1,6 @@
 import { ulid } from 'ulid';
 import { KeyturnError } from '../errors.ts';
-import { makePlan, refuseUncommitted } from '../run.ts';
+import { makePlan, refuseUnpublished } from '../run.ts';
 import { wishFile } from '../state/wishes.ts';
 import { carryOut } from './apply.ts';
 import { type Command, quietSession, sessionWithProgress } from './context.ts';
@@ -11,7 +11,7 @@ export const rotate: Command<
 > = async (context, names, options) => {
   if (options.flag) return flag(context, names, options.reason ?? '');
   const { session, progress } = await sessionWithProgress(context);
-  await refuseUncommitted(session.repository);
+  await refuseUnpublished(session);
   const request = { only: names, rotate: names, reason: options.reason, force: options.force };
   return carryOut(context, session, progress, await makePlan(session, request), request);
 };

@@ -3,7 +3,7 @@ import type { Action } from '../engine/model.ts';
 import { makeRepair, type Repair } from '../engine/repair.ts';
 import { adopt as adoptValue } from '../engine/upkeep.ts';
 import { KeyturnError } from '../errors.ts';
-import { applyPlan, makePlan, refuseUncommitted, type Session } from '../run.ts';
+import { applyPlan, makePlan, refuseUnpublished, type Session } from '../run.ts';
 import type { Change } from '../state/ledger.ts';
 import type { SecretRecord } from '../state/model.ts';
 import { nextVersion, rebound, unlocked } from '../state/transitions.ts';
@@ -30,7 +30,7 @@ export const recover: Command<[string[], { force: boolean }]> = async (context, 
 /** `keyturn reconcile NAME`: sets the pending or a new value with the target's credentials, whatever is live now. */
 export const reconcile: Command<[string]> = async (context, name) => {
   const { session, progress } = await sessionWithProgress(context);
-  await refuseUncommitted(session.repository);
+  await refuseUnpublished(session);
   const record = findRecord(session, name);
   const repair: Repair = makeRepair(session.desired, record);
   await confirm(context, `Set a value for ${name} with the credentials of ${record.target}?`);
@@ -45,7 +45,7 @@ export const reconcile: Command<[string]> = async (context, name) => {
 /** `keyturn adopt NAME`: takes a value from stdin that the target accepts already. */
 export const adopt: Command<[string]> = async (context, name) => {
   const { session, progress } = await sessionWithProgress(context);
-  await refuseUncommitted(session.repository);
+  await refuseUnpublished(session);
   const secret = session.desired.secrets.get(name);
   if (!secret) throw new KeyturnError(name, 'no such secret', { hint: 'keyturn list shows the names' });
   const record = Object.values(session.ledger.state.records).find((r) => r.name === name);

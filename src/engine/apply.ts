@@ -7,7 +7,7 @@ import pLimit from 'p-limit';
 import type { Desired } from '../manifests/model.ts';
 import type { Change, CommitOutcome } from '../state/ledger.ts';
 import type { Attempt } from './attempt.ts';
-import { base, type Conclusion, conclude, notNow } from './conclude.ts';
+import { base, type Conclusion, conclude, notNow, redraws } from './conclude.ts';
 import type { Action, Plan, Result } from './model.ts';
 import { effective } from './plan.ts';
 import { type Item, type Prepared, prepare } from './prepare.ts';
@@ -18,8 +18,6 @@ import { credentialSecrets, type World } from './world.ts';
 
 /** Never more claims in one push: few unknowns after a crash, all done well within half a lease. */
 const waveSize = 32;
-/** Values that a target may refuse in one run before the secret waits. */
-const redraws = 3;
 
 export async function apply(plan: Plan, desired: Desired, world: World): Promise<Result[]> {
   const results: Result[] = [];

@@ -1,14 +1,13 @@
 /** One secret on its way through the machine, from its claim to its outcome. */
-import type { RotatedSecret, Target } from '../manifests/model.ts';
+import type { RotatedSecret } from '../manifests/model.ts';
 import type { Secret } from '../secret.ts';
 import type { Health, SecretRecord, VersionRecord } from '../state/model.ts';
-import type { Failure } from '../state/transitions.ts';
-import type { ChosenRotator } from '../targets/driver.ts';
+import { type Failure, versionOf } from '../state/transitions.ts';
+import type { ChosenDriver, ChosenRotator, RotationJob } from '../targets/driver.ts';
 import { lease, type World } from './world.ts';
 
 export interface Attempt {
   secret: RotatedSecret;
-  target: Target;
   /** As claimed by us and pushed. */
   record: SecretRecord;
   version: number;
@@ -26,6 +25,55 @@ export interface Attempt {
   replay: boolean;
   /** Monotonic time of the claim: with the claim's wall time the two clocks that G6 asks for. */
   claimedAt: number;
+}
+
+export function attemptOf(of: {
+  secret: RotatedSecret;
+  record: SecretRecord;
+  value: Secret;
+  job: RotationJob;
+  driver: ChosenDriver;
+  rotator?: ChosenRotator;
+  replay: boolean;
+  world: World;
+}): Attempt {
+  const { secret, record, value, job, driver, replay, world } = of;
+  return {
+    secret,
+    record,
+    version: job.mark.version,
+    value,
+    current: job.current,
+    older: () => olderValue(record, world),
+    actor: job.actor,
+    retain: job.retain,
+    rotator: of.rotator ?? driver.rotator(job),
+    withCurrent: (current) => driver.rotator({ ...job, current }),
+    replay,
+    claimedAt: world.clock.monotonic(),
+  };
+}
+
+/** The value that the target should accept for `username` now, if it is the one in use. */
+export async function currentValue(
+  record: SecretRecord,
+  username: string,
+  world: World,
+): Promise<Secret | undefined> {
+  if (record.current === null || versionOf(record, record.current).username !== username) return undefined;
+  return (await world.ledger.readVersion(record, record.current)).value;
+}
+
+/** The newest abandoned, then the newest former version that was not tried in this rotation. */
+async function olderValue(record: SecretRecord, world: World): Promise<{ v: number; value: Secret } | null> {
+  const candidates = Object.entries(record.versions)
+    .map(([v, version]) => ({ v: Number(v), stage: version.stage }))
+    .filter(
+      ({ v, stage }) => stage !== 'pending' && stage !== 'current' && !record.pending?.tried.includes(v),
+    )
+    .sort((a, b) => Number(b.stage === 'abandoned') - Number(a.stage === 'abandoned') || b.v - a.v);
+  const [best] = candidates;
+  return best ? { v: best.v, value: (await world.ledger.readVersion(record, best.v)).value } : null;
 }
 
 export type Verified = NonNullable<VersionRecord['verified']>;

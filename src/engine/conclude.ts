@@ -7,6 +7,9 @@ import type { Attempt, Keep, Outcome } from './attempt.ts';
 import { retryAt } from './decide.ts';
 import type { Action, Result } from './model.ts';
 
+/** Values that a target may refuse in one run before the secret waits (protocol §3.4). */
+export const redraws = 3;
+
 export interface Conclusion {
   /** null: nothing is written down. */
   change: Change | null;
@@ -62,7 +65,7 @@ export function conclude(
     }
     case 'refused':
       return {
-        change: change(abandoned(record, now.toISOString())),
+        change: change(given(record, outcome, now)),
         redraw: true,
         result: result({
           outcome: 'failed',
@@ -85,6 +88,9 @@ export function conclude(
       };
   }
 }
+
+/** Nothing that the target did: the next run need not wait. */
+const ownDoing = new Set(['late', 'stopped']);
 
 /** A rotation that was not even claimed: noted only where that says something new (no commit per hour). */
 export function notNow(
@@ -121,10 +127,24 @@ const kept = (outcome: Keep): Pick<Result, 'outcome' | 'left' | 'detail' | 'hint
   hint: outcome.hint,
 });
 
+/** The refused value leaves the way; after the last one of a run the policy waits for a human. */
+function given(record: SecretRecord, { code }: Extract<Outcome, { r: 'refused' }>, now: Date): SecretRecord {
+  const last = (record.pending?.refusals ?? 0) + 1 >= redraws;
+  const free = abandoned(record, now.toISOString());
+  return last
+    ? failed(free, {
+        failure: { class: 'policy', code, step: 'set' },
+        nextAttemptAt: retryAt(free, true, now),
+      })
+    : free;
+}
+
 const noted = (record: SecretRecord, outcome: Keep, now: Date): SecretRecord =>
   failed(record, {
     failure: outcome.failure,
-    nextAttemptAt: retryAt(record, outcome.outcome === 'human', now),
+    nextAttemptAt: ownDoing.has(outcome.failure.class)
+      ? null
+      : retryAt(record, outcome.outcome === 'human', now),
     ...(outcome.health ? { health: outcome.health } : {}),
     ...(outcome.probeAfter ? { probeAfter: outcome.probeAfter } : {}),
     ...(outcome.tried === undefined ? {} : { tried: outcome.tried }),

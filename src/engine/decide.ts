@@ -25,6 +25,7 @@ import type { Action, Verb } from './model.ts';
 import { backoffUntil, describeSchedule, dueAt } from './schedule.ts';
 import { inWindow, nextWindowStart } from './windows.ts';
 import { relative } from './words.ts';
+import { lease } from './world.ts';
 
 export interface Observed {
   /** Where each secret's credential would be sent, by secret name: what its driver makes of the manifest. */
@@ -139,6 +140,12 @@ function rotate(
   const wait = record.sched.nextAttemptAt === null ? null : new Date(record.sched.nextAttemptAt);
   if (wait && wait > now && !observed.force && why !== 'flagged')
     return act('hold', `${words}; ${failureWords(record)}, tried again ${relative(now, wait)}`);
+  const claimedAt = newestClaim(record);
+  if (claimedAt + lease > now.getTime() && !observed.force)
+    return act(
+      'hold',
+      `${words}; its last claim is from ${relative(now, new Date(claimedAt))}, --force does not wait`,
+    );
   const retiring = Object.entries(record.versions).find(
     ([, v]) => v.stage === 'retiring' && Date.parse(v.retireAfter ?? '') > now.getTime(),
   );
@@ -176,6 +183,10 @@ function wishToRotate(
   if (due && due <= now) return ['due', `due ${relative(now, due)} (${describeSchedule(secret.schedule)})`];
   return null;
 }
+
+/** A secret rests for a lease after each claim: a suspended owner of the last one can do no harm then (protocol §2). */
+const newestClaim = (record: SecretRecord): number =>
+  Math.max(...Object.values(record.versions).map((version) => Date.parse(version.createdAt)));
 
 /** When the current version falls due by its schedule; null when it never does by itself. */
 export function nextDue(secret: RotatedSecret, record: SecretRecord): Date | null {

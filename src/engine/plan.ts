@@ -76,7 +76,7 @@ function forget(record: SecretRecord): Action {
     from: record.current,
     to: null,
     why: null,
-    reason: `its manifest is gone: unmanaged, no longer rotated; keyturn destroy ${record.name} removes it`,
+    reason: `its manifest is gone: no longer rotated, its versions stay readable`,
   };
 }
 

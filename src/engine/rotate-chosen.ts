@@ -85,10 +85,12 @@ async function refused(
   set: Extract<SetResult, { r: 'refused' }>,
   world: World,
 ): Promise<Outcome> {
+  // the target's own credential was rotated between our look and our SET: the next run reads the new one
+  const loginMoved = set.why === 'bad-current' && attempt.actor === 'target';
   if (set.why !== 'policy' && set.why !== 'history')
     return keep('set', set.why, set, {
       left: attempt.replay ? 'unknown' : 'refused',
-      outcome: set.why === 'readonly' ? 'waiting' : 'human',
+      outcome: set.why === 'readonly' || loginMoved ? 'waiting' : 'human',
       hint: refusalHint[set.why],
     });
   const settled = await ask(attempt, world);
@@ -101,7 +103,7 @@ async function refused(
 const refusalHint: Record<Extract<SetResult, { r: 'refused' }>['why'], string> = {
   policy: "bring passwordPolicy in line with the target's own policy",
   history: "bring passwordPolicy in line with the target's own policy",
-  permission: 'grant the privilege to the user that changes the password; keyturn doctor names it',
+  permission: 'grant the privilege to the user that changes the password; the detail names the account',
   'bad-current': 'somebody changed the password by hand: keyturn reconcile or keyturn adopt',
   readonly: 'point the target at the writer',
   'no-account': 'create the account, or correct the manifest',

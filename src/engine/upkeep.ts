@@ -11,7 +11,7 @@ import { keep } from './attempt.ts';
 import { base, notNow } from './conclude.ts';
 import { recipientsOf } from './decide.ts';
 import type { Action, Result } from './model.ts';
-import { blank } from './prepare.ts';
+import { blank, changesItself } from './prepare.ts';
 import { failureResult } from './trouble.ts';
 import { fenceFreshness, recordNamed, targetCredentials, type World } from './world.ts';
 
@@ -163,7 +163,7 @@ async function retire(action: Action, secret: RotatedSecret, desired: Desired, w
     };
   world.emit({ kind: 'step', secret: secret.name, step: 'retire', version: v });
   const driver = await world.driver(target.type);
-  const own = secret.rotator === 'target' || secret.authenticateAs === 'user';
+  const own = changesItself(secret);
   const login = await targetCredentials(world, desired, target);
   if (!own && login.r === 'unresolved')
     return { action, change: null, result: { ...base(action), outcome: 'waiting', detail: login.reason } };

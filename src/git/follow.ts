@@ -1,8 +1,10 @@
 /**
  * Brings the user's checked-out branch to what keyturn published, when nothing of the user's is in the way
- * (protocol G10). Git's two-way merge of index and files does it or touches nothing; it never overwrites a
- * changed, staged, ignored or untracked file.
+ * (protocol G10). Git's two-way merge of index and files does it wholly or touches nothing; no changed,
+ * staged, untracked or ignored file is overwritten.
  */
+import { lstat } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Oid, Tip } from './contract.ts';
 import { isBelow, readHead, shortName } from './history.ts';
 import type { Place } from './place.ts';
@@ -86,9 +88,33 @@ export async function shownTree(git: Git, base: Tip): Promise<Oid | null> {
 
 /** Takes index and files from one tree to another, wholly or not at all; says what was in the way, or null. */
 async function merge(git: Git, from: Oid, to: Oid): Promise<string | null> {
+  const taken = await inTheWay(git, from, to);
+  if (taken !== null) return `${taken} is in the way`;
   await git.feed(['update-index', '-q', '--refresh'], '', users);
   const answer = await git.feed(['read-tree', '-m', '-u', from, to], '', users);
   return answer.code === 0 ? null : lastWords(answer.err);
+}
+
+/** A file of the user's where a new one would go. Git itself takes ignored files for worthless. */
+async function inTheWay(git: Git, from: Oid, to: Oid): Promise<string | null> {
+  const added = await git.feed([
+    'diff-tree',
+    '-r',
+    '-z',
+    '--name-only',
+    '--no-renames',
+    '--diff-filter=A',
+    from,
+    to,
+  ]);
+  for (const path of added.out.toString().split('\0').filter(Boolean)) {
+    const absent = await lstat(join(git.cwd, path)).then(
+      () => false,
+      (error: NodeJS.ErrnoException) => error.code === 'ENOENT',
+    );
+    if (!absent) return path;
+  }
+  return null;
 }
 
 const emptyTree = async (git: Git): Promise<Oid> =>

@@ -6,7 +6,7 @@ import { KeyturnError } from '../errors.ts';
 import { writeCommit } from './commit.ts';
 import type { Oid, StateRepository, Tip } from './contract.ts';
 import { follow, shownTree } from './follow.ts';
-import { readHead, shortName } from './history.ts';
+import { isBelow, readHead, shortName } from './history.ts';
 import { localPlace } from './local.ts';
 import { listAdded, listFiles, readBlobs } from './objects.ts';
 import { createGit, done, type Git, lastWords, text } from './plumbing.ts';
@@ -37,6 +37,8 @@ export interface GitRepository extends StateRepository {
   changedPaths(paths: string[]): Promise<string[]>;
   /** Files below the folders (`''` is the top) at any revision that is here: path -> bytes. */
   readAt(revision: string, folders: string[]): Promise<Map<string, Uint8Array>>;
+  /** The state branch holds other files there than HEAD, and HEAD does not build on it. False where they cannot meet. */
+  isOutdated(tip: Tip, paths: string[]): Promise<boolean>;
   /** Every file that a commit up to the tip has added below `folder`, as far as this clone's history reaches. */
   everAdded(tip: Tip, folder: string): Promise<Map<string, Uint8Array>>;
 }
@@ -94,6 +96,16 @@ export async function openRepository(cwd: string, options: OpenOptions): Promise
         });
       }
       return contents(git, await listFiles(git, text(commit), folders));
+    },
+    async isOutdated(tip, paths) {
+      const { commit, ref: branch } = await readHead(git);
+      if (commit === null || tip === null || (branch !== null && branch !== ref)) return false;
+      const [mine, theirs] = await Promise.all([listFiles(git, commit, paths), listFiles(git, tip, paths)]);
+      if (theirs.size === 0) return false;
+      const differ = [...new Set([...mine.keys(), ...theirs.keys()])].some(
+        (p) => mine.get(p) !== theirs.get(p),
+      );
+      return differ && !(await isBelow(git, tip, commit));
     },
     everAdded: async (tip, folder) => contents(git, await listAdded(git, tip, folder)),
   };

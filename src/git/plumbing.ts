@@ -12,8 +12,8 @@ export interface Answer {
 }
 
 export interface Call {
-  /** Milliseconds from start to end, whatever git prints meanwhile. */
-  timeout?: number;
+  /** For calls over the network: milliseconds from start to end, whatever git prints meanwhile. */
+  network?: number;
   /** Added to the minimal environment. */
   env?: Record<string, string>;
   /** True where git touches the user's files: `core.autocrlf` is the user's then. */
@@ -54,7 +54,16 @@ const notInstalled = (cause?: unknown) =>
     cause,
   });
 
-const settings = (call: Call): string[] => (call.worktree ? [...hardening] : [...hardening, exactBytes]);
+function settings(call: Call): string[] {
+  const all = [...hardening];
+  if (!call.worktree) all.push(exactBytes);
+  if (call.network !== undefined) {
+    // a killed git leaves its http helper behind: let the helper give up first
+    const seconds = Math.max(1, Math.floor(call.network / 1_000) - 1);
+    all.push('http.lowSpeedLimit=1', `http.lowSpeedTime=${seconds}`);
+  }
+  return all;
+}
 
 /** Runs git in `cwd` with the allowed part of `env`. Throws a KeyturnError only when git cannot be started. */
 export function createGit(cwd: string, env: NodeJS.ProcessEnv): Git {
@@ -70,9 +79,9 @@ export function createGit(cwd: string, env: NodeJS.ProcessEnv): Git {
       config: settings(call),
       allowEnvironment: Object.keys(child),
       unsafe,
-      timeout: { block: call.timeout ?? localLimit, stdOut: false, stdErr: false },
-      // a killed git may leave a transport helper that holds the pipes: five seconds, then without it
-      completion: { onClose: true, onExit: 5_000 },
+      timeout: { block: call.network ?? localLimit, stdOut: false, stdErr: false },
+      // a killed git may leave a transport helper that holds the pipes: one second, then without it
+      completion: { onClose: true, onExit: 1_000 },
       // simple-git's own rule takes a failure without words for success, and hides the exit code
       errors: (error, result) => {
         answer = {
@@ -100,7 +109,7 @@ export function createGit(cwd: string, env: NodeJS.ProcessEnv): Git {
       cwd,
       env: { ...base, ...call.env },
       stdio: ['pipe', 'pipe', 'pipe'],
-      timeout: call.timeout ?? localLimit,
+      timeout: call.network ?? localLimit,
       windowsHide: true,
     });
     const out: Buffer[] = [];

@@ -20,7 +20,7 @@ export interface Remote {
 export function remotePlace(git: Git, { remote, ref, clock, timeout }: Remote): Place {
   const name = `${remote} (${ref})`;
   const pin = ref.replace(/^refs\//, 'refs/keyturn/');
-  const call = { timeout };
+  const call = { network: timeout };
 
   async function fetchWith(depth: string[]): Promise<Answer> {
     // an empty refmap keeps the remote-tracking refs where they are; --verbose spares simple-git's wait

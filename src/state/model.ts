@@ -54,6 +54,9 @@ export interface Pending {
   uses: string[];
   /** What the target showed before the claim, for a witness that compares: opaque, never a value. */
   baseline: Record<string, string>;
+  /** Who changes the password, and whether the former one stays valid: as decided at the claim, kept by every retry. */
+  actor: 'self' | 'target';
+  retain: boolean;
   /** How many values the target has refused in this rotation. */
   refusals: number;
   /** Retained versions that were tried in vain while nobody knew which value is live. */

@@ -1,6 +1,6 @@
 /** What a `SecretRecord` must look like in the journal. A field added to the model does not compile until it is here. */
 import type { Binding, Claim, Pending, Sched, SecretRecord, VersionRecord } from './model.ts';
-import { type Check, listOf, mapOf, objectOf, oneOf, orNull, text, whole } from './shape.ts';
+import { type Check, flag, listOf, mapOf, objectOf, oneOf, orNull, text, whole } from './shape.ts';
 
 /** ISO 8601 in UTC, as `Date.toISOString` writes it. */
 export const instant: Check = (value, at) =>
@@ -55,6 +55,8 @@ const pending = objectOf<Pending>({
   why: oneOf('due', 'new', 'flagged', 'rotate-token', 'reader-removed', 'drift', 'policy-refused'),
   uses: listOf(filled),
   baseline: mapOf(/^/, text()),
+  actor: oneOf('self', 'target'),
+  retain: flag,
   refusals: whole(0),
   tried: listOf(whole(1)),
 });

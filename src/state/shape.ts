@@ -21,6 +21,8 @@ export const whole =
   (value, at) =>
     typeof value === 'number' && Number.isSafeInteger(value) && value >= least ? null : at;
 
+export const flag: Check = (value, at) => (typeof value === 'boolean' ? null : at);
+
 export const oneOf =
   (...allowed: readonly string[]): Check =>
   (value, at) =>

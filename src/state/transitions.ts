@@ -59,6 +59,8 @@ export function claimed(
     why: Why;
     uses: string[];
     baseline: Record<string, string>;
+    actor: 'self' | 'target';
+    retain: boolean;
     refusals: number;
     username: string;
     sealed: Sealed;
@@ -71,11 +73,11 @@ export function claimed(
     username: by.username,
     ...by.sealed,
   };
-  const { v, claim, why, uses, baseline, refusals } = by;
+  const { v, claim, why, uses, baseline, actor, retain, refusals } = by;
   return {
     ...record,
     versions: { ...record.versions, [v]: version },
-    pending: { v, phase: 'claimed', claim, why, uses, baseline, refusals, tried: [] },
+    pending: { v, phase: 'claimed', claim, why, uses, baseline, actor, retain, refusals, tried: [] },
   };
 }
 

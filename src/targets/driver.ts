@@ -32,7 +32,10 @@ export type Probe =
 export type SetResult =
   | ({ r: 'applied' } & Outcome)
   /** The target answered no. Not proof that the value is not live: see protocol §3.4. */
-  | ({ r: 'refused'; why: 'policy' | 'history' | 'permission' | 'bad-current' | 'readonly' | 'no-account' } & Outcome)
+  | ({
+      r: 'refused';
+      why: 'policy' | 'history' | 'permission' | 'bad-current' | 'readonly' | 'no-account';
+    } & Outcome)
   /** Nothing was sent: the connection could not be made. */
   | ({ r: 'not-sent' } & Outcome)
   /** It was sent and no answer came. */
@@ -58,7 +61,11 @@ export type Preflight =
       warnings: string[];
     }
   /** The target answered that this rotation cannot be done; `hint` says what to grant or change. */
-  | ({ r: 'refused'; why: 'permission' | 'bad-current' | 'no-account' | 'unsupported' | 'readonly'; hint: string } & Outcome)
+  | ({
+      r: 'refused';
+      why: 'permission' | 'bad-current' | 'no-account' | 'unsupported' | 'readonly';
+      hint: string;
+    } & Outcome)
   | ({ r: 'blocked' } & Outcome)
   | ({ r: 'unreachable' } & Outcome);
 

@@ -27,7 +27,9 @@ function guarded(rotator: ChosenRotator): ChosenRotator {
 }
 
 const clean = <R extends object>(result: R): R =>
-  'detail' in result && typeof result.detail === 'string' ? { ...result, detail: redact(result.detail) } : result;
+  'detail' in result && typeof result.detail === 'string'
+    ? { ...result, detail: redact(result.detail) }
+    : result;
 
 const bug = (error: unknown): Outcome => ({
   code: error instanceof Error ? error.name : 'exception',

@@ -2,7 +2,7 @@
  * Errors of MySQL and MariaDB, by number and server, never by name: mysql2 names MariaDB's numbers after
  * unrelated errors of MySQL (T8). Every number has exactly one class; an unknown one proves nothing.
  */
-import type { Outcome, Probe, SetResult } from '../driver.ts';
+import type { Probe, SetResult } from '../driver.ts';
 
 export type Flavour = 'mysql' | 'mariadb';
 
@@ -144,5 +144,3 @@ export function classifyUnsent(login: Probe): SetResult {
     return { r: 'refused', why: 'bad-current', code, detail: 'the login was refused, nothing was sent' };
   return { r: 'not-sent', code, detail: login.detail };
 }
-
-export const outcome = (code: string, detail: string): Outcome => ({ code, detail });

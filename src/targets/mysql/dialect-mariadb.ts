@@ -24,7 +24,7 @@ export const mariadb: Dialect = {
     return {
       version: String(row.v).replace(/^5\.5\.5-/, ''),
       currentUser: String(row.u),
-      readOnly: !['0', 'OFF'].includes(String(row.r)),
+      readOnly: ['0', 'OFF'].includes(String(row.r)) ? 'no' : 'yes',
       failedLoginLimit: Number(row.m),
     };
   },

@@ -21,7 +21,7 @@ export const oracle: Dialect = {
     return {
       version: String(row.v),
       currentUser: String(row.u),
-      readOnly: String(row.r) !== '0' || String(row.s) !== '0',
+      readOnly: String(row.s) !== '0' ? 'super' : String(row.r) !== '0' ? 'yes' : 'no',
       failedLoginLimit: undefined,
     };
   },

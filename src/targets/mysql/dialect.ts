@@ -24,7 +24,8 @@ export interface Sight {
 export interface Server {
   version: string;
   currentUser: string;
-  readOnly: boolean;
+  /** `super`: no privilege writes. */
+  readOnly: 'no' | 'yes' | 'super';
   /** Set for every account of the server, as MariaDB does. */
   failedLoginLimit: number | undefined;
 }

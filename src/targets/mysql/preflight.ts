@@ -102,7 +102,9 @@ export async function inspect(
 }
 
 function lackingPrivilege(dialect: Dialect, job: RotationJob, server: Server, has: Has): Refusal | undefined {
-  if (server.readOnly && !dialect.writesWhenReadOnly.some(has)) {
+  const mayWrite =
+    server.readOnly === 'no' || (server.readOnly === 'yes' && dialect.writesWhenReadOnly.some(has));
+  if (!mayWrite) {
     return refused('readonly', 'the server is read-only', "point the target's host at the writer");
   }
   if (job.actor === 'target') {

@@ -1,0 +1,102 @@
+/** A new claim: look at the target, draw the value, seal it for its readers. Nothing is pushed or sent here. */
+import type { RotatedSecret } from '../manifests/model.ts';
+import { drawPassword, strengthen } from '../password.ts';
+import type { Change } from '../state/ledger.ts';
+import type { Claim, SecretRecord } from '../state/model.ts';
+import { claimed, nextVersion, versionOf } from '../state/transitions.ts';
+import type { ChosenDriver, Preflight } from '../targets/driver.ts';
+import { attemptOf, currentValue, type Keep, keep } from './attempt.ts';
+import { recipientsOf } from './decide.ts';
+import type { Base, Item, Prepared } from './prepare.ts';
+import { lease, type World } from './world.ts';
+
+export async function begin(
+  item: Item,
+  record: SecretRecord,
+  driver: ChosenDriver,
+  base: Base,
+  reconcilers: readonly string[],
+  world: World,
+): Promise<Prepared> {
+  const { secret, action } = item;
+  const known = world.ledger.record(record.uid);
+  const v = nextVersion(record);
+  world.emit({ kind: 'step', secret: secret.name, step: 'preflight', version: v });
+  const username = nextUsername(secret, record);
+  const current = await currentValue(record, username, world);
+  const job = { ...base, username, current, mark: { uid: record.uid, version: v } };
+  const rotator = driver.rotator(job);
+  const preflight = await rotator.preflight();
+  const no = (problem: Keep): Promise<Prepared> =>
+    rotator.close().then(() => ({ r: 'not-now', record: known, keep: problem }));
+  if (preflight.r !== 'ready') return no(unfit(preflight, base));
+  const stale = rolledBack(preflight, record);
+  if (stale) return no(stale);
+  const constraints = driver.constraints(base.target);
+  const policy = strengthen(secret.passwordPolicy, item.refusals, constraints);
+  const value = drawPassword(policy, constraints, world.random);
+  const recipients = recipientsOf(secret, reconcilers);
+  const { write, sealed } = await world.ledger.seal(record, v, { value, fields: { username } }, recipients);
+  const to = claimed(record, {
+    v,
+    claim: { ...newClaim(world), attempt: 1 },
+    why: item.refusals > 0 ? 'policy-refused' : (action.why ?? 'due'),
+    uses: base.uses,
+    baseline: preflight.baseline,
+    actor: base.actor,
+    retain: base.retain,
+    refusals: item.refusals,
+    username,
+    sealed,
+  });
+  const writes = [write, ...fulfilled(secret.name, world)];
+  return {
+    r: 'ready',
+    warnings: preflight.warnings,
+    change: { uid: record.uid, name: secret.name, from: known, to, writes },
+    attempt: attemptOf({ secret, record: to, value, job, driver, rotator, replay: false, world }),
+  };
+}
+
+/** The wishes that this claim takes up. */
+const fulfilled = (name: string, world: World): Change['writes'] =>
+  (world.requests.get(name) ?? []).map((path) => ({ path, bytes: null }));
+
+export const newClaim = (world: World): Omit<Claim, 'attempt'> => ({
+  id: world.ulid(),
+  by: world.owner,
+  at: world.clock.now().toISOString(),
+  lease,
+});
+
+/** Of an alternating pair the one not in use; a crash never touches the user that consumers log in with. */
+function nextUsername(secret: RotatedSecret, record: SecretRecord): string {
+  const [first, second] = secret.account.usernames;
+  if (second === undefined || record.current === null) return first;
+  return versionOf(record, record.current).username === first ? second : first;
+}
+
+function rolledBack(preflight: Extract<Preflight, { r: 'ready' }>, record: SecretRecord): Keep | null {
+  const newest = nextVersion(record) - 1;
+  if (preflight.markedVersion === null || preflight.markedVersion <= newest) return null;
+  return keep(
+    'preflight',
+    'rolled-back',
+    {
+      code: 'rolled-back',
+      detail: `the target carries v${preflight.markedVersion}, but the state ends at v${newest}: the state was rolled back`,
+    },
+    { outcome: 'human', left: 'unchanged', hint: 'restore the newest state from the history of the branch' },
+  );
+}
+
+function unfit(preflight: Exclude<Preflight, { r: 'ready' }>, base: Base): Keep {
+  if (preflight.r !== 'refused') return keep('preflight', preflight.r, preflight, { left: 'unchanged' });
+  const drifted = preflight.why === 'bad-current' && base.actor === 'self';
+  return keep('preflight', preflight.why, preflight, {
+    left: 'unchanged',
+    outcome: preflight.why === 'readonly' ? 'waiting' : 'human',
+    hint: preflight.hint,
+    ...(drifted ? { health: 'drift' as const } : {}),
+  });
+}

@@ -1,0 +1,65 @@
+/** A manifest was removed while its rotation was under way: the record has all that it takes to end it (protocol F44). PURE. */
+import type { Desired, RotatedSecret, Target } from '../manifests/model.ts';
+import type { SecretRecord, State } from '../state/model.ts';
+
+/** `desired` with a stand-in for every pending record that no manifest declares any more. It rotates nothing by itself. */
+export function withOrphans(desired: Desired, state: State): Desired {
+  const moved = new Set([...desired.secrets.values()].map((secret) => secret.movedFrom));
+  const secrets = new Map(desired.secrets);
+  for (const record of Object.values(state.records)) {
+    const target = desired.targets.get(record.target);
+    if (record.pending && target && !secrets.has(record.name) && !moved.has(record.name))
+      secrets.set(record.name, standIn(record, record.pending.actor, target));
+  }
+  return secrets.size === desired.secrets.size ? desired : { ...desired, secrets };
+}
+
+function standIn(record: SecretRecord, actor: 'self' | 'target', target: Target): RotatedSecret {
+  const accounts = record.binding.account.split('|').map((account) => {
+    const at = target.type === 'mysql' ? account.lastIndexOf('@') : -1;
+    return at < 0
+      ? { username: account, host: undefined }
+      : { username: account.slice(0, at), host: account.slice(at + 1) };
+  });
+  const [first, second] = accounts;
+  return {
+    name: record.name,
+    description: undefined,
+    tags: [],
+    target: record.target,
+    rotator: record.rotator.endsWith('/target') ? 'target' : 'password',
+    authenticateAs: actor === 'self' ? 'user' : 'target',
+    account: {
+      usernames: second ? [first?.username ?? '', second.username] : [first?.username ?? ''],
+      host: first?.host,
+    },
+    initial: undefined,
+    schedule: {
+      auto: false,
+      everyDays: 365,
+      hour: undefined,
+      timezone: 'UTC',
+      jitter: 0,
+      offset: 0,
+      windows: [],
+      overdueAfter: 0,
+    },
+    grace: 0,
+    passwordPolicy: {
+      length: 32,
+      lowercase: true,
+      uppercase: true,
+      numbers: true,
+      symbols: true,
+      exclude: '',
+    },
+    keep: Object.keys(record.versions).length,
+    deleteProtection: true,
+    rotateToken: undefined,
+    movedFrom: undefined,
+    readers: [],
+    notify: { before: [], channels: [] },
+    specDigest: record.specDigest,
+    source: { file: 'keyturn.yaml', line: 1, column: 1 },
+  };
+}
