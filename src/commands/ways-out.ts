@@ -1,7 +1,8 @@
 /** A person's ways out of every blocked state; each is named by the message that calls for it. */
+
+import { adopt as adoptValue } from '../engine/adopt.ts';
 import type { Action } from '../engine/model.ts';
 import { makeRepair, type Repair } from '../engine/repair.ts';
-import { adopt as adoptValue } from '../engine/upkeep.ts';
 import { KeyturnError } from '../errors.ts';
 import { applyPlan, makePlan, refuseUnpublished, type Session } from '../run.ts';
 import type { Change } from '../state/ledger.ts';

@@ -23,6 +23,7 @@ export const mariadb: Dialect = {
     const [row = {}] = await session.query(sql);
     return {
       version: String(row.v).replace(/^5\.5\.5-/, ''),
+      remembers: (await judges(session)).includes('password_reuse_check'),
       currentUser: String(row.u),
       readOnly: ['0', 'OFF'].includes(String(row.r)) ? 'no' : 'yes',
       failedLoginLimit: Number(row.m),
@@ -79,10 +80,16 @@ type Literal = (value: string) => string;
  * Where plugins judge new passwords they must see the value (and refuse a hash, `strict_password_validation`).
  */
 async function literalFor(session: Session): Promise<Literal> {
-  const judges = await session.query(
-    "SELECT 1 FROM information_schema.plugins WHERE PLUGIN_TYPE='PASSWORD VALIDATION' AND PLUGIN_STATUS='ACTIVE'",
+  const judged = (await judges(session)).length > 0;
+  return judged ? (value) => `PASSWORD(${quote(value)})` : (value) => quote(hashOf(value));
+}
+
+/** Names of the plugins that judge new passwords. */
+async function judges(session: Session): Promise<string[]> {
+  const rows = await session.query(
+    "SELECT PLUGIN_NAME n FROM information_schema.plugins WHERE PLUGIN_TYPE='PASSWORD VALIDATION' AND PLUGIN_STATUS='ACTIVE'",
   );
-  return judges.length === 0 ? (value) => quote(hashOf(value)) : (value) => `PASSWORD(${quote(value)})`;
+  return rows.map(({ n }) => String(n).toLowerCase());
 }
 
 function identified(account: AccountName, values: string[], literal: Literal): string {

@@ -20,6 +20,7 @@ export const oracle: Dialect = {
     const [row = {}] = await session.query(sql);
     return {
       version: String(row.v),
+      remembers: false,
       currentUser: String(row.u),
       readOnly: String(row.s) !== '0' ? 'super' : String(row.r) !== '0' ? 'yes' : 'no',
       failedLoginLimit: undefined,

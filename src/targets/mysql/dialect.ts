@@ -23,6 +23,8 @@ export interface Sight {
 
 export interface Server {
   version: string;
+  /** MariaDB's `password_reuse_check`: a value can never be set again, not even to keep it. */
+  remembers: boolean;
   currentUser: string;
   /** `super`: no privilege writes. */
   readOnly: 'no' | 'yes' | 'super';

@@ -93,7 +93,7 @@ export async function inspect(
   }
   return {
     r: 'ready',
-    server: `${dialect.product} ${server.version}`,
+    server: `${dialect.product} ${/^[\d.]*\d/.exec(server.version)?.[0] ?? ''}`,
     baseline: dialect.baseline(sight),
     witness: job.actor === 'target' && sight.account === 'there',
     markedVersion: sight.mark?.uid === job.mark.uid ? sight.mark.version : null,
@@ -106,6 +106,14 @@ function lackingPrivilege(dialect: Dialect, job: RotationJob, server: Server, ha
     server.readOnly === 'no' || (server.readOnly === 'yes' && dialect.writesWhenReadOnly.some(has));
   if (!mayWrite) {
     return refused('readonly', 'the server is read-only', "point the target's host at the writer");
+  }
+  if (keepsCurrent(job) && server.remembers) {
+    const hint = 'write two alternating users, or grace: 0s';
+    return refused(
+      'unsupported',
+      'the server refuses every value that was set before, so none can be kept',
+      hint,
+    );
   }
   if (job.actor === 'target') {
     if (has('CREATE USER')) return undefined;

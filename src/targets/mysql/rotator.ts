@@ -8,7 +8,7 @@ import type {
   RotationJob,
   SetResult,
 } from '../driver.ts';
-import { classifyLogin, classifySet, classifyUnsent, failureOf } from './classify.ts';
+import { classifyLogin, classifySet, classifyUnsent, failureOf, MysqlFailure } from './classify.ts';
 import { connect, type Session } from './connect.ts';
 import { type Change, type Dialect, isAlternating, keepsCurrent, type Verdict } from './dialect.ts';
 import { mariadb } from './dialect-mariadb.ts';
@@ -19,6 +19,15 @@ import { type AccountName, accountLiteral, isSameAccount, isSendable } from './s
 type Login = { session: Session } | { failed: Probe };
 
 const dialectOf = (session: Session): Dialect => (session.flavour === 'mariadb' ? mariadb : oracle);
+
+/** MariaDB hides a refusing policy (1819) behind 1396; the statement's warnings still name it. */
+async function reasonOf(failure: MysqlFailure, session: Session): Promise<MysqlFailure> {
+  if (failure.errno !== 1396) return failure;
+  const rows = await session.query('SHOW WARNINGS').catch(() => []);
+  return rows.some((row) => Number(row.Code) === 1819)
+    ? new MysqlFailure(1819, '1819', session.flavour)
+    : failure;
+}
 
 /** One account's rotation over at most one administrative connection, made on first use. */
 export class MysqlRotator implements ChosenRotator {
@@ -115,7 +124,7 @@ export class MysqlRotator implements ChosenRotator {
     try {
       await session.query(change.statement);
     } catch (error) {
-      return classifySet(failureOf(error, session.flavour));
+      return classifySet(await reasonOf(failureOf(error, session.flavour), session));
     }
     const { after } = change;
     const tidied =

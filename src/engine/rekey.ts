@@ -1,0 +1,51 @@
+/** Re-encrypts for changed readers, or under a new name; the target is not touched. */
+import type { Desired, RotatedSecret } from '../manifests/model.ts';
+import type { Change } from '../state/ledger.ts';
+import type { SecretRecord } from '../state/model.ts';
+import { rekeyed, type Sealed, versionOf } from '../state/transitions.ts';
+import { currentPath, valuePath } from '../state/version-file.ts';
+import { base } from './conclude.ts';
+import { recipientsOf } from './decide.ts';
+import type { Action } from './model.ts';
+import type { Done } from './upkeep.ts';
+import { recordNamed, type World } from './world.ts';
+
+/** The same numbers, sealed anew: what may still be asked for goes to today's readers, history stays as it was. */
+export async function rekey(
+  action: Action,
+  secret: RotatedSecret,
+  desired: Desired,
+  world: World,
+): Promise<Done> {
+  const record = recordNamed(world, desired, secret.name);
+  if (!record) throw new Error('rekey without a record');
+  const moved = record.name !== secret.name;
+  const renamed: SecretRecord = { ...record, name: secret.name };
+  const sealed = new Map<number, Sealed>();
+  const writes: Change['writes'] = [];
+  const recipients = recipientsOf(secret, desired.project.reconcilers);
+  for (const v of Object.keys(record.versions).map(Number)) {
+    const { stage } = versionOf(record, v);
+    if (!moved && stage !== 'current' && stage !== 'retiring') continue;
+    const { value, fields } = await world.ledger.readVersion(record, v);
+    const made = await world.ledger.seal(renamed, v, { value, fields }, recipients);
+    sealed.set(v, made.sealed);
+    writes.push(made.write);
+    if (moved) writes.push({ path: valuePath(record.name, v), bytes: null });
+    world.emit({ kind: 'step', secret: secret.name, step: 'rekey', version: v });
+  }
+  if (moved && record.current !== null)
+    writes.push(
+      { path: currentPath(record.name), bytes: null },
+      world.ledger.pointer(secret.name, record.current),
+    );
+  const to = rekeyed(record, secret.name, sealed);
+  return {
+    action,
+    change: { uid: record.uid, name: secret.name, from: record, to, writes },
+    result: {
+      ...base(action),
+      detail: `${sealed.size} ${sealed.size === 1 ? 'version' : 'versions'} re-encrypted`,
+    },
+  };
+}
