@@ -45,9 +45,17 @@ need() {
 
 is_oracle() { [ -x /usr/sbin/mysqld ] && /usr/sbin/mysqld --no-defaults --version 2>/dev/null | grep -qv -i mariadb; }
 
-# The mirror that the system's own sources name, and what is below its dists/ now.
-mirror() { apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' 2>/dev/null | grep -m1 "/$1/*$"; }
-own_suite() { . /etc/os-release && printf '%s' "${VERSION_CODENAME:-}"; }
+system() { (. /etc/os-release && eval "printf %s \"\${$1:-}\""); }
+
+# The mirror of DISTRIBUTION that the system's own sources name; they may name a file of mirrors instead.
+mirror() {
+  [ "$(system ID)" = "$1" ] || return 0
+  uri=$(apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' 2>/dev/null | grep -m1 -e "/$1/*$" -e '^mirror+file:')
+  case $uri in
+    mirror+file:*) uri=${uri#mirror+file:} && grep -om1 'https\{0,1\}://[^[:space:]]*' "${uri%/}" ;;
+    *) printf '%s' "$uri" ;;
+  esac
+}
 
 # unpack NAME FOLDER PROGRAM SUITE COMPONENTS MIRROR PACKAGES: a newer suite's (or a conflicting) server, beside the system's.
 unpack() {
@@ -78,14 +86,33 @@ if is_oracle; then
   # Their packages exclude each other, so MariaDB is only unpacked.
   there 'mysql'
   if [ ! -e "$cache/mariadb/usr/sbin/mariadbd" ]; then need mmdebstrap /usr/bin/mmdebstrap mmdebstrap; fi
-  main=main
-  from=$(mirror debian)
-  if [ -z "$from" ]; then from=$(mirror ubuntu) main='main universe'; fi
-  unpack mariadb mariadb /usr/sbin/mariadbd "$(own_suite)" "$main" "$from" mariadb-server-core,mariadb-client-core
+  if [ "$(system ID)" = ubuntu ]; then parts='main universe'; else parts=main; fi
+  unpack mariadb mariadb /usr/sbin/mariadbd "$(system VERSION_CODENAME)" "$parts" "$(mirror "$(system ID)")" \
+    mariadb-server-core,mariadb-client-core
 else
   need mariadb /usr/sbin/mariadbd mariadb-server-core mariadb-client-core
   if [ ! -e "$cache/sid-mysql/usr/sbin/mysqld" ]; then need mmdebstrap /usr/bin/mmdebstrap mmdebstrap; fi
   unpack mysql sid-mysql /usr/sbin/mysqld sid main "$(mirror debian)" mysql-server-core,mysql-client-core
+fi
+
+# The password plugins are in the full server's package, which is only unpacked: it would start a service.
+plugin=usr/lib/mysql/plugin/simple_password_check.so
+if [ -e "/$plugin" ] || [ -e "$cache/mariadb-plugins/$plugin" ]; then
+  there mariadb-plugins
+else
+  scratch=$(mktemp -d)
+  chmod 755 "$scratch"
+  may_root && refresh
+  if
+    (cd "$scratch" && apt-get download -qq mariadb-server >/dev/null 2>&1 && dpkg -x mariadb-server_*.deb unpacked) &&
+      { mkdir -p "$cache" 2>/dev/null || as_root mkdir -p "$cache"; } &&
+      { mv "$scratch/unpacked" "$cache/mariadb-plugins" 2>/dev/null || as_root mv "$scratch/unpacked" "$cache/mariadb-plugins"; }
+  then
+    printf '%-16s unpacked into %s\n' mariadb-plugins "$cache/mariadb-plugins"
+  else
+    lacks mariadb-plugins 'apt-get download mariadb-server failed'
+  fi
+  rm -rf "$scratch"
 fi
 
 [ "$missing" = 0 ] && exit 0

@@ -9,6 +9,8 @@ export interface Installation {
   options: string[];
   /** SQL files that make MariaDB's system tables. */
   bootstrap: string[];
+  /** Folder of its plugins; undefined where only the core package is installed. */
+  plugins: string | undefined;
 }
 
 /** Where `install.sh` unpacks what the system does not have. */
@@ -31,31 +33,54 @@ export function findMariadb(): Installation | undefined {
   const share = ['mariadb', 'mysql']
     .map((name) => `${root}/usr/share/${name}`)
     .find((path) => existsSync(`${path}/english`));
+  const plugins = [root, join(cache, 'mariadb-plugins')]
+    .map((folder) => `${folder}/usr/lib/mysql/plugin`)
+    .find((folder) => existsSync(`${folder}/simple_password_check.so`));
   const bootstrap = systemTables.map((name) => `${share}/${name}`).filter((path) => existsSync(path));
   return {
     command: root === '' ? ['/usr/sbin/mariadbd'] : through(root, '/usr/sbin/mariadbd'),
     options: [
       `--basedir=${root}/usr`,
       `--lc-messages-dir=${share}`,
-      `--plugin-dir=${root}/usr/lib/mysql/plugin`,
+      ...(plugins === undefined ? [] : [`--plugin-dir=${plugins}`, '--plugin-maturity=gamma']),
     ],
     bootstrap,
+    plugins,
   };
 }
 
 export function findMysql(): Installation | undefined {
   const unpacked = join(cache, 'sid-mysql');
   if (existsSync(`${unpacked}/usr/sbin/mysqld`)) {
-    return { command: through(unpacked, '/usr/sbin/mysqld'), options: mysqlOptions(unpacked), bootstrap: [] };
+    return {
+      command: through(unpacked, '/usr/sbin/mysqld'),
+      options: mysqlOptions(unpacked),
+      bootstrap: [],
+      plugins: undefined,
+    };
   }
   if (!isOracleMysql('/usr/sbin/mysqld')) return undefined;
-  return { command: [unconfined('/usr/sbin/mysqld')], options: mysqlOptions(''), bootstrap: [] };
+  return {
+    command: [unconfined('/usr/sbin/mysqld')],
+    options: mysqlOptions(''),
+    bootstrap: [],
+    plugins: undefined,
+  };
 }
 
 /** For `describe.skipIf`: says so once, out loud, and on CI it is an error, because there everything is installed. */
 export function isMissing(kind: 'mysql' | 'mariadb'): boolean {
-  if ((kind === 'mysql' ? findMysql() : findMariadb()) !== undefined) return false;
-  const line = `${kind} is not installed: its tests are SKIPPED; run test/servers/install.sh`;
+  return isAbsent(kind, kind === 'mysql' ? findMysql() : findMariadb());
+}
+
+/** The same for MariaDB's password plugins. */
+export function lacksPlugins(): boolean {
+  return isAbsent("mariadb's password plugins", findMariadb()?.plugins);
+}
+
+function isAbsent(what: string, found: unknown): boolean {
+  if (found !== undefined) return false;
+  const line = `${what}: not installed: its tests are SKIPPED; run test/servers/install.sh`;
   if (process.env.CI) throw new Error(line);
   process.stderr.write(`\n!!! ${line}\n\n`);
   return true;

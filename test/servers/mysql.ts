@@ -2,6 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chownSync,
+  closeSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -65,27 +66,33 @@ async function start(
   const [program = '', ...prefix] = found.command;
   const runsAs = as ?? {};
   const error = openSync(at('error.log'), 'a');
-  if (kind === 'mysql') {
-    writeFileSync(at('init.sql'), `${grant.join(';\n')};\n`, { mode: 0o644 });
-    const args = [...prefix, ...common, '--initialize-insecure', `--init-file=${at('init.sql')}`];
-    execFileSync(program, args, { ...runsAs, stdio: ['ignore', error, error] });
-  } else {
-    mkdirSync(at('data'), { mode: 0o700 });
-    if (as !== undefined) chownSync(at('data'), as.uid, as.gid);
-    const input = [
-      'CREATE DATABASE mysql',
-      'USE mysql',
-      'SET @skip_auth_anonymous=1',
-      'SET @auth_root_socket=NULL',
-      '',
-    ]
-      .join(';\n')
-      .concat(
-        ...found.bootstrap.map((file) => readFileSync(file, 'utf8')),
-        `\nFLUSH PRIVILEGES;\n${grant.join(';\n')};\n`,
-      );
-    const args = [...prefix, ...common, '--bootstrap', '--log-warnings=0', '--enforce-storage-engine='];
-    execFileSync(program, args, { ...runsAs, input, stdio: ['pipe', error, error] });
+  try {
+    if (kind === 'mysql') {
+      writeFileSync(at('init.sql'), `${grant.join(';\n')};\n`, { mode: 0o644 });
+      const args = [...prefix, ...common, '--initialize-insecure', `--init-file=${at('init.sql')}`];
+      execFileSync(program, args, { ...runsAs, stdio: ['ignore', error, error] });
+    } else {
+      mkdirSync(at('data'), { mode: 0o700 });
+      if (as !== undefined) chownSync(at('data'), as.uid, as.gid);
+      const input = [
+        'CREATE DATABASE mysql',
+        'USE mysql',
+        'SET @skip_auth_anonymous=1',
+        'SET @auth_root_socket=NULL',
+        '',
+      ]
+        .join(';\n')
+        .concat(
+          ...found.bootstrap.map((file) => readFileSync(file, 'utf8')),
+          `\nFLUSH PRIVILEGES;\n${grant.join(';\n')};\n`,
+        );
+      const args = [...prefix, ...common, '--bootstrap', '--log-warnings=0', '--enforce-storage-engine='];
+      execFileSync(program, args, { ...runsAs, input, stdio: ['pipe', error, error] });
+    }
+  } catch (cause) {
+    const log = readFileSync(at('error.log'), 'utf8').slice(-2_000);
+    rmSync(folder, { recursive: true, force: true });
+    throw new Error(`${kind} could not make its system tables:\n${log}`, { cause });
   }
 
   const port = await closedPort();
@@ -112,6 +119,7 @@ async function start(
     ],
     { ...runsAs, stdio: ['ignore', error, error] },
   );
+  closeSync(error);
   const stopNow = () => child.kill('SIGKILL');
   process.once('exit', stopNow);
 

@@ -4,7 +4,8 @@ import { startMariadb, startMysql } from '../servers/mysql.ts';
 import { isMissing } from '../servers/mysql-installation.ts';
 import { commonCases } from './mysql-cases.ts';
 import { mysqlFixture } from './mysql-fixture.ts';
-import { mariadbCases, oracleCases } from './mysql-own-cases.ts';
+import { mariadbCases } from './mysql-mariadb-cases.ts';
+import { oracleCases } from './mysql-oracle-cases.ts';
 
 describe.skipIf(isMissing('mariadb'))('with a real server', () => {
   const can = { retain: { target: true, self: false }, witness: { target: true, self: false } };

@@ -56,10 +56,10 @@ export const mariadb: Dialect = {
 
   async change(session, job, account, value) {
     const literal = await literalFor(session);
-    if (job.actor === 'self') return { statement: `SET PASSWORD = ${literal(value)}`, after: undefined };
+    if (job.actor === 'self') return `SET PASSWORD = ${literal(value)}`;
     const kept = keepsCurrent(job) && job.current !== undefined ? [job.current.reveal()] : [];
     const unlock = isAlternating(job) ? ' ACCOUNT UNLOCK' : '';
-    return { statement: `${identified(account, [value, ...kept], literal)}${unlock}`, after: undefined };
+    return `${identified(account, [value, ...kept], literal)}${unlock}`;
   },
 
   async retire(session, job, account, live, sight) {

@@ -70,11 +70,7 @@ export const oracle: Dialect = {
     const whom = self ? 'USER()' : accountLiteral(account);
     const old = self ? ` REPLACE ${quote(job.current?.reveal() ?? '')}` : '';
     const rest = self ? '' : `${unlock} ATTRIBUTE ${quote(attribute)}`;
-    return {
-      statement: `ALTER USER ${whom} IDENTIFIED BY ${quote(value)}${old}${retain}${rest}`,
-      // An earlier RETAIN's second value would stay valid beside the new one (T4).
-      after: retain === '' ? `ALTER USER ${whom} DISCARD OLD PASSWORD` : undefined,
-    };
+    return `ALTER USER ${whom} IDENTIFIED BY ${quote(value)}${old}${retain}${rest}`;
   },
 
   async retire(_session, job, account, _live, { mark }) {

@@ -32,12 +32,6 @@ export interface Server {
   failedLoginLimit: number | undefined;
 }
 
-/** A statement that makes the value live, and one that tidies up afterwards and may fail. */
-export interface Change {
-  statement: string;
-  after: string | undefined;
-}
-
 export interface Dialect {
   readonly product: 'MySQL' | 'MariaDB';
   /** Privileges of which one is enough to change an account while the server is read-only. */
@@ -55,7 +49,8 @@ export interface Dialect {
   readonly selfRetain: 'APPLICATION_PASSWORD_ADMIN' | undefined;
   /** A second run with RETAIN would kill the value that is kept (T3): never without looking. */
   readonly retainLooksFirst: boolean;
-  change(session: Session, job: RotationJob, account: AccountName, value: string): Promise<Change>;
+  /** The one statement that makes `value` live. */
+  change(session: Session, job: RotationJob, account: AccountName, value: string): Promise<string>;
   /** The statement after which only `live` is accepted; `done` if nothing else is; or why it must not be. */
   retire(
     session: Session,

@@ -10,7 +10,7 @@ import type {
 } from '../driver.ts';
 import { classifyLogin, classifySet, classifyUnsent, failureOf, MysqlFailure } from './classify.ts';
 import { connect, type Session } from './connect.ts';
-import { type Change, type Dialect, isAlternating, keepsCurrent, type Verdict } from './dialect.ts';
+import { type Dialect, isAlternating, keepsCurrent, type Verdict } from './dialect.ts';
 import { mariadb } from './dialect-mariadb.ts';
 import { oracle } from './dialect-oracle.ts';
 import { inspect, refusedAtSight, refusedLogin } from './preflight.ts';
@@ -115,29 +115,18 @@ export class MysqlRotator implements ChosenRotator {
         detail: 'the account cannot keep its own old password',
       };
     }
-    let change: Change;
+    let statement: string;
     try {
-      change = await dialect.change(session, job, this.#account, text);
+      statement = await dialect.change(session, job, this.#account, text);
     } catch (error) {
       return classifyUnsent(classifyLogin(failureOf(error, session.flavour)));
     }
     try {
-      await session.query(change.statement);
+      await session.query(statement);
+      return { r: 'applied', code: 'OK', detail: 'the server took it' };
     } catch (error) {
       return classifySet(await reasonOf(failureOf(error, session.flavour), session));
     }
-    const { after } = change;
-    const tidied =
-      after === undefined ||
-      (await session.query(after).then(
-        () => true,
-        () => false,
-      ));
-    return {
-      r: 'applied',
-      code: 'OK',
-      detail: tidied ? 'the server took it' : 'the server took it, but may keep an older second value',
-    };
   }
 
   async retire(live: Secret | undefined): Promise<RetireResult> {
