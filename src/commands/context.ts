@@ -8,6 +8,7 @@ import { openSession, type Session } from '../run.ts';
 export interface Context {
   host: Host;
   console: Console;
+  /** Absolute path of `--identity`. */
   identity: string | undefined;
   json: boolean;
   quiet: boolean;

@@ -1,4 +1,5 @@
 /** The command line: names, options and help; each command's code is loaded when it is called. */
+import { resolve } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import { type ExitCode, KeyturnError } from '../errors.ts';
 import type { Host } from '../host.ts';
@@ -9,6 +10,7 @@ import { version } from '../version.ts';
 import type { Context } from './context.ts';
 
 const exitCodes = `
+keyturn --version prints the version.
 Exit codes: 0 done, 1 failed, 2 changes pending (plan --detailed-exitcode), 3 a human is needed, 75 temporary (a rerun recovers).`;
 
 export function buildProgram(host: Host): (argv: readonly string[]) => Promise<ExitCode> {
@@ -31,7 +33,7 @@ export function buildProgram(host: Host): (argv: readonly string[]) => Promise<E
     const context: Context = {
       host,
       console: console(flags),
-      identity: flags.identity,
+      identity: flags.identity === undefined ? undefined : resolve(host.cwd, flags.identity),
       json: flags.json === true,
       quiet: flags.quiet === true,
       yes: flags.yes === true,
@@ -47,6 +49,11 @@ export function buildProgram(host: Host): (argv: readonly string[]) => Promise<E
   });
 
   return async (argv) => {
+    // not commander's own: `get --version 3` must stay free
+    if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
+      console().data(version);
+      return 0;
+    }
     try {
       await program.parseAsync([...argv], { from: 'user' });
       return code;
@@ -65,7 +72,6 @@ type Run = (work: (context: Context) => Promise<ExitCode>, command: Command) => 
 function describe(run: Run): Command {
   const program = new Command('keyturn')
     .description('Rotated secrets as code: plans and applies what the manifests of a git repository declare.')
-    .version(version)
     .option('--identity <file>', 'identity bundle; default KEYTURN_IDENTITY, or ~/.config/keyturn/identity')
     .option('--json', 'data as JSON')
     .option('-q, --quiet', 'no words, only data and errors')

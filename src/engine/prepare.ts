@@ -42,6 +42,8 @@ export async function prepare(item: Item, desired: Desired, world: World): Promi
     keep: keep('preflight', kind, { code, detail }, { left: pending ? 'unknown' : 'unchanged' }),
   });
 
+  if (overtaken(item, record))
+    return notNow('in-use', 'overtaken', 'another run has been here since the plan');
   const user = actor === 'self' && usedBy(secret.name, world);
   if (user) return notNow('in-use', 'claimed', `${user} is being rotated with it`);
   const login = actor === 'target' ? await targetCredentials(world, desired, target) : null;
@@ -59,6 +61,12 @@ export async function prepare(item: Item, desired: Desired, world: World): Promi
   return pending
     ? resume(item, record, pending, driver, base, world)
     : begin(item, record, driver, base, desired.project.reconcilers, world);
+}
+
+/** Somebody else claimed, finished or replaced what the plan was about: the next plan looks at it again. */
+function overtaken({ action, refusals }: Item, record: SecretRecord): boolean {
+  if (action.verb === 'resume') return record.pending?.v !== action.to;
+  return record.pending !== null || (refusals === 0 && record.current !== action.from);
 }
 
 /** No other login changes it: its own is what the value must be right for, and what a lost value would cost. */

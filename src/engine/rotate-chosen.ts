@@ -15,6 +15,7 @@ const verifyPauses = [200, 500, 1000, 2000, 4000];
 
 export async function rotateChosen(attempt: Attempt, world: World): Promise<Outcome> {
   let observe = attempt.replay;
+  let provenNotLive = false;
   for (let answersLost = 0; ; ) {
     if (observe) {
       say(attempt, world, 'reclaim');
@@ -22,6 +23,7 @@ export async function rotateChosen(attempt: Attempt, world: World): Promise<Outc
       if (settled.r === 'keep') return settled;
       if (settled.r === 'live')
         return settled.how === 'witness' ? verify(attempt, world) : finish(attempt, settled);
+      provenNotLive = settled.proven;
     }
     const fenced = await fence(attempt, world);
     if (fenced) return fenced;
@@ -32,7 +34,7 @@ export async function rotateChosen(attempt: Attempt, world: World): Promise<Outc
       case 'not-sent':
         return keep('set', 'unreachable', set, { left: attempt.replay ? 'unknown' : 'unchanged' });
       case 'refused':
-        return refused(attempt, set, world);
+        return refused(attempt, set, provenNotLive, world);
       case 'ambiguous':
         answersLost += 1;
         if (answersLost >= lostAnswers) return keep('set', 'ambiguous', set);
@@ -79,10 +81,14 @@ async function setValue(attempt: Attempt, world: World): Promise<SetResult> {
   return result;
 }
 
-/** §3.4: a refusal does not prove that the value is not live; after a lost answer it may be refused *because* it is. */
+/**
+ * §3.4: a refusal does not prove that the value is not live; after a lost answer it may be refused *because* it
+ * is. `provenNotLive`: logins have shown it just now, so asking again would be a second wrong attempt (I4).
+ */
 async function refused(
   attempt: Attempt,
   set: Extract<SetResult, { r: 'refused' }>,
+  provenNotLive: boolean,
   world: World,
 ): Promise<Outcome> {
   // the target's own credential was rotated between our look and our SET: the next run reads the new one
@@ -93,6 +99,7 @@ async function refused(
       outcome: set.why === 'readonly' || loginMoved ? 'waiting' : 'human',
       hint: refusalHint[set.why],
     });
+  if (provenNotLive) return { r: 'refused', code: set.code, detail: set.detail };
   const settled = await ask(attempt, world);
   if (settled.r === 'live') return finish(attempt, settled);
   if (settled.r === 'set' && settled.proven) return { r: 'refused', code: set.code, detail: set.detail };

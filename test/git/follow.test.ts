@@ -69,9 +69,6 @@ describe('the branch of the user, with a remote', () => {
     expect(said).toMatch(/^main was left alone/);
     expect(said).toMatch(words);
     expect(said).toContain('git pull --ff-only');
-    expect(s.git(clone, 'diff', '--stat', '--cached', 'HEAD')).toBe(
-      s.git(clone, 'diff', '--stat', '--cached', 'HEAD'),
-    );
     if (!words.source.includes('state')) expect(footprint(clone)).toBe(before);
     else expect(readFileSync(join(clone, 'state/1'), 'utf8')).toBe('mine\n');
     expect(s.git(clone, 'rev-parse', 'main')).not.toBe(tip);
@@ -123,9 +120,7 @@ describe('without a remote', () => {
     put(join(clone, 'manifests/a.yaml'), 'staged\n');
     s.git(clone, 'add', 'manifests/a.yaml');
     expect(await repository.followTip(await published())).toMatch(/^files brought/);
-    expect(s.git(clone, 'status', '--porcelain').split('\n')).toEqual(
-      [' M README.md', 'M  manifests/a.yaml'].map((line, index) => (index === 0 ? line.trimStart() : line)),
-    );
+    expect(s.git(clone, 'status', '--porcelain')).toBe(' M README.md\nM  manifests/a.yaml');
     expect(readFileSync(join(clone, 'README.md'), 'utf8')).toBe('edited\n');
   });
 

@@ -1,4 +1,4 @@
-import { chmodSync, readFileSync } from 'node:fs';
+import { chmodSync, readFileSync, symlinkSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { childEnvironment } from '../../src/git/environment.ts';
@@ -73,10 +73,15 @@ describe('opening', () => {
 describe('reading', () => {
   test('what is uncommitted below some paths', async () => {
     const clone = s.clone(s.remote(), 'a');
+    put(join(clone, 'manifests/same.yaml'), 'same\n');
+    s.git(clone, 'add', '.');
+    s.git(clone, 'commit', '--quiet', '-m', 'same');
     put(join(clone, 'manifests/a.yaml'), 'edited\n');
     put(join(clone, 'manifests/deep/new file.yaml'), 'new\n');
     put(join(clone, 'README.md'), 'edited\n');
     const repository = await s.open(clone);
+    // git would like to note in the index that this one is the same after all
+    utimesSync(join(clone, 'manifests/same.yaml'), 1, 1);
     const before = readFileSync(join(clone, '.git/index'));
     expect(await repository.changedPaths(['manifests', 'keyturn.yaml'])).toEqual([
       'manifests/a.yaml',
@@ -88,7 +93,6 @@ describe('reading', () => {
 
   test('files at a revision, without links, and words for one that is not here', async () => {
     const clone = s.clone(s.remote(), 'a');
-    const { symlinkSync } = await import('node:fs');
     symlinkSync('a.yaml', join(clone, 'manifests/link.yaml'));
     s.git(clone, 'add', '.');
     s.git(clone, 'commit', '--quiet', '-m', 'link');
@@ -121,7 +125,9 @@ describe('what git children see', () => {
       OPS_WEBHOOK: 'webhook-canary',
       GIT_DIR: '/elsewhere',
       GIT_SSH_COMMAND: 'ssh -i key',
-      GIT_CONFIG_COUNT: '1',
+      GIT_CONFIG_COUNT: '2',
+      GIT_CONFIG_KEY_1: 'core.editor',
+      GIT_CONFIG_VALUE_1: 'vi',
       GIT_CONFIG_KEY_0: 'http.extraheader',
       GIT_CONFIG_VALUE_0: 'X-Test: 1',
       https_proxy: 'http://127.0.0.1:9',

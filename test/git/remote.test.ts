@@ -18,12 +18,19 @@ afterEach(async () => {
   s.remove();
 });
 
+/** Cloned from the disk, because a synchronous clone would wait for the server in this very process. */
+function overHttp(user?: string, name = 'remote.git'): string {
+  const clone = s.clone(s.at('remote.git'), 'a');
+  s.git(clone, 'remote', 'set-url', 'origin', http.url(name, user));
+  return clone;
+}
+
 const isPush = (url: string) => url.endsWith('/git-receive-pack');
 
 describe('over http', () => {
   test('fetches, publishes and reads back', async () => {
     s.remote();
-    const repository = await s.open(s.clone(http.url('remote.git', 'bot'), 'a'));
+    const repository = await s.open(overHttp('bot'));
     const outcome = await repository.publish(publication(await repository.fetch(), { 'state/1': 'x' }));
     expect(outcome).toEqual({ r: 'published', tip: s.git(s.at('remote.git'), 'rev-parse', 'main') });
     expect(await repository.fetch()).toBe(outcome.r === 'published' && outcome.tip);
@@ -32,7 +39,7 @@ describe('over http', () => {
   test('a reader may not push: forbidden, and the password is not in the words', async () => {
     const remote = s.remote();
     const tip = s.git(remote, 'rev-parse', 'main');
-    const repository = await s.open(s.clone(http.url('remote.git', 'reader'), 'a'));
+    const repository = await s.open(overHttp('reader'));
     const outcome = await repository.publish(publication(await repository.fetch(), { 'state/1': 'x' }));
     expect(outcome).toMatchObject({ r: 'refused', why: 'forbidden' });
     expect(JSON.stringify(outcome)).toContain('403');
@@ -42,8 +49,7 @@ describe('over http', () => {
 
   test('no credentials and no terminal: exit 1 and a hint, not a question', async () => {
     s.remote();
-    const clone = s.clone(http.url('remote.git', 'bot'), 'a');
-    s.git(clone, 'remote', 'set-url', 'origin', http.url('remote.git'));
+    const clone = overHttp();
     const repository = await s.open(clone);
     await expect(repository.fetch()).rejects.toMatchObject({
       exit: 1,
@@ -54,22 +60,18 @@ describe('over http', () => {
 
   test('an answer lost after the server applied: published, once, because the remote says so', async () => {
     const remote = s.remote();
-    const repository = await s.open(s.clone(http.url('remote.git', 'bot'), 'a'));
+    const steps: string[] = [];
+    const repository = await s.open(overHttp('bot'), { failpoint: async (name) => void steps.push(name) });
     const base = await repository.fetch();
-    const pushes: string[] = [];
-    http.fate = ({ url }) => {
-      if (!isPush(url)) return 'answer';
-      pushes.push(url);
-      return 'drop';
-    };
+    http.fate = ({ url }) => (isPush(url) ? 'drop' : 'answer');
     const outcome = await repository.publish(publication(base, { 'state/1': 'x' }));
     expect(outcome).toEqual({ r: 'published', tip: s.git(remote, 'rev-parse', 'main') });
-    expect([s.git(remote, 'rev-parse', 'main^'), pushes.length]).toEqual([base, 1]);
+    expect([s.git(remote, 'rev-parse', 'main^'), steps]).toEqual([base, ['push.beforeSend']]);
   });
 
   test('a server that does not answer the push: sent again as the same commit', async () => {
     const remote = s.remote();
-    const repository = await s.open(s.clone(http.url('remote.git', 'bot'), 'a'), { networkTimeout: 1_500 });
+    const repository = await s.open(overHttp('bot'), { networkTimeout: 1_500 });
     const base = await repository.fetch();
     let pushes = 0;
     http.fate = ({ url }) => {
@@ -81,9 +83,26 @@ describe('over http', () => {
     expect([outcome.r, pushes, s.git(remote, 'rev-list', '--count', 'main')]).toEqual(['published', 2, '2']);
   });
 
-  test('applied, and then the remote cannot be read: unknown; a refusal after that is not believed', async () => {
+  test('a refusal after a push without an answer is not final: that one may still arrive', async () => {
     const remote = s.remote();
-    const repository = await s.open(s.clone(http.url('remote.git', 'bot'), 'a'), {
+    const repository = await s.open(overHttp('bot'), { networkTimeout: 1_500 });
+    const base = await repository.fetch();
+    http.fate = ({ url }) => {
+      if (!isPush(url)) return 'answer';
+      put(join(remote, 'hooks/pre-receive'), '#!/bin/sh\nexit 1\n', 0o755);
+      http.fate = () => 'answer';
+      return 'hang';
+    };
+    const outcome = await repository.publish(publication(base, { 'state/1': 'x' }));
+    expect(outcome).toMatchObject({
+      r: 'unknown',
+      detail: expect.stringMatching(/pre-receive hook declined/),
+    });
+  });
+
+  test('applied, and then the remote cannot be read: unknown, without the password', async () => {
+    const remote = s.remote();
+    const repository = await s.open(overHttp('bot'), {
       failpoint: async (name) => {
         if (name === 'push.afterApply') await http.close();
       },
@@ -97,8 +116,7 @@ describe('over http', () => {
 
   test('a repository that is not there: exit 1, look at the address', async () => {
     s.remote();
-    const clone = s.clone(http.url('remote.git', 'bot'), 'a');
-    s.git(clone, 'remote', 'set-url', 'origin', http.url('elsewhere.git', 'bot'));
+    const clone = overHttp('bot', 'elsewhere.git');
     const failure = (await s.open(clone)).fetch();
     await expect(failure).rejects.toMatchObject({ exit: 1, hint: expect.stringMatching(/git remote -v/) });
   });
@@ -121,8 +139,8 @@ describe('a remote out of reach', () => {
   });
 
   test('hangs: given up after the limit, exit 75', async () => {
-    const clone = s.clone(s.remote(), 'a');
-    s.git(clone, 'remote', 'set-url', 'origin', http.url('remote.git', 'bot'));
+    s.remote();
+    const clone = overHttp('bot');
     http.fate = () => 'hang';
     const repository = await s.open(clone, { networkTimeout: 500 });
     await expect(repository.fetch()).rejects.toMatchObject({ exit: 75, code: 'ETIMEDOUT' });
