@@ -1,8 +1,9 @@
 /** One secret on its way through the machine, from its claim to its outcome. */
 import type { RotatedSecret } from '../manifests/model.ts';
 import type { Secret } from '../secret.ts';
+import type { Failure } from '../state/bookkeeping.ts';
 import type { Health, SecretRecord, VersionRecord } from '../state/model.ts';
-import { type Failure, versionOf } from '../state/transitions.ts';
+import { versionOf } from '../state/transitions.ts';
 import type { ChosenDriver, ChosenRotator, RotationJob } from '../targets/driver.ts';
 import { lease, type World } from './world.ts';
 

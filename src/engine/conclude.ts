@@ -1,7 +1,9 @@
 /** What an attempt's outcome means for its record, and what a person is told. No effects. */
+
+import { failed, sameFailure } from '../state/bookkeeping.ts';
 import type { Change, Ledger } from '../state/ledger.ts';
 import type { SecretRecord } from '../state/model.ts';
-import { abandoned, failed, promoted, pruned, sameFailure } from '../state/transitions.ts';
+import { abandoned, promoted, pruned } from '../state/transitions.ts';
 import { valuePath } from '../state/version-file.ts';
 import type { Attempt, Keep, Outcome } from './attempt.ts';
 import { retryAt } from './decide.ts';

@@ -90,8 +90,6 @@ export interface SecretRecord {
   binding: Binding;
   sched: Sched;
   health: Health;
-  /** The manifest is gone; set by the first apply that noticed. */
-  unmanagedSince: string | null;
 }
 
 export interface State {

@@ -82,7 +82,6 @@ const record = objectOf<SecretRecord>({
   binding,
   sched,
   health: oneOf('ok', 'restricted', 'unverified', 'drift', 'blocked', 'not-effective'),
-  unmanagedSince: orNull(instant),
 });
 
 /** Where `value` is not a record, or null: its shape, and that `current` and `pending` name versions that it has. */

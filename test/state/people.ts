@@ -114,7 +114,6 @@ export function record(uid: string, changes: Partial<SecretRecord> = {}): Secret
       notified: [],
     },
     health: 'ok',
-    unmanagedSince: null,
     ...changes,
   };
 }
