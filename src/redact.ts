@@ -1,25 +1,53 @@
 /** Shorter values would blank out ordinary words; the password policy never makes one. */
 const shortest = 5;
-const known = new Set<string>();
+/** Of a value with several lines (a key, a certificate) each at least this long is kept back by itself too. */
+const shortestLine = 16;
+/** Tells the kind of a key, not the key. */
+const boundary = /^-----(BEGIN|END) [A-Z0-9 ]+-----$/;
 
-const forms = (plaintext: string): string[] => [
-  plaintext,
-  Buffer.from(plaintext).toString('base64'),
-  Buffer.from(plaintext).toString('base64url'),
-  Buffer.from(plaintext).toString('hex'),
-  encodeURIComponent(plaintext),
-  JSON.stringify(plaintext).slice(1, -1),
-];
+/** What must not get out, by its first `shortest` characters: one look-up a place, however many values there are. */
+const known = new Map<string, string[]>();
 
-/** Teaches the process-wide redactor a value, with its base64, hex, URL and JSON forms. */
+/** Teaches the process-wide redactor a value and its long lines, with their base64, hex, URL and JSON forms. */
 export function conceal(plaintext: string): void {
   if (plaintext.length < shortest) return;
-  for (const form of forms(plaintext)) known.add(form);
+  const lines = plaintext
+    .split(/\r?\n/)
+    .filter((line) => line.length >= shortestLine && !boundary.test(line) && line !== plaintext);
+  for (const form of [plaintext, ...lines].flatMap(forms)) {
+    const start = form.slice(0, shortest);
+    const alike = known.get(start) ?? [];
+    if (!alike.includes(form))
+      known.set(
+        start,
+        [...alike, form].sort((a, b) => b.length - a.length),
+      );
+  }
 }
 
 /** `text` with every known value replaced by `[secret]`. Every line that leaves the process goes through it. */
 export function redact(text: string): string {
-  let clean = text;
-  for (const form of known) if (clean.includes(form)) clean = clean.replaceAll(form, '[secret]');
-  return clean;
+  let clean = '';
+  let end = 0;
+  for (let at = 0; at <= text.length - shortest; at += 1) {
+    const found = known.get(text.slice(at, at + shortest))?.find((form) => text.startsWith(form, at));
+    if (found === undefined) continue;
+    // One that begins inside another is part of the same stretch, whose end is the later of both.
+    if (at >= end) clean += `${text.slice(end, at)}[secret]`;
+    end = Math.max(end, at + found.length);
+  }
+  return clean + text.slice(end);
+}
+
+function forms(plaintext: string): string[] {
+  const bytes = Buffer.from(plaintext);
+  return [
+    plaintext,
+    bytes.toString('base64'),
+    bytes.toString('base64url'),
+    bytes.toString('hex'),
+    // Half a surrogate pair has no URL form.
+    encodeURIComponent(plaintext.toWellFormed()),
+    JSON.stringify(plaintext).slice(1, -1),
+  ];
 }

@@ -163,9 +163,9 @@ async function push(claims: Change[], concluded: Concluded[], world: World): Pro
 
 function describe(concluded: Concluded[], claims: Change[]): string {
   const promotions = concluded
-    .filter((c) => c.change && c.result.outcome === 'done')
+    .filter((c) => c.change && c.result.left === 'changed')
     .map((c) => c.result.secret);
-  const notes = concluded.filter((c) => c.change && c.result.outcome !== 'done').map((c) => c.result.secret);
+  const notes = concluded.filter((c) => c.change && c.result.left !== 'changed').map((c) => c.result.secret);
   const say = (verb: string, names: string[]): string[] =>
     names.length === 0 ? [] : [`${verb} ${names.length === 1 ? names[0] : `${names.length} secrets`}`];
   return [

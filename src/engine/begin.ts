@@ -6,9 +6,9 @@ import type { Claim, SecretRecord } from '../state/model.ts';
 import { claimed, nextVersion, versionOf } from '../state/transitions.ts';
 import type { ChosenDriver, Preflight } from '../targets/driver.ts';
 import { attemptOf, currentValue, type Keep, keep } from './attempt.ts';
-import { recipientsOf } from './decide.ts';
+import { clockSkew, recipientsOf } from './decide.ts';
 import type { Base, Item, Prepared } from './prepare.ts';
-import { lease, type World } from './world.ts';
+import { lease, mutationDeadline, type World } from './world.ts';
 
 export async function begin(
   item: Item,
@@ -23,12 +23,15 @@ export async function begin(
   const v = nextVersion(record);
   world.emit({ kind: 'step', secret: secret.name, step: 'preflight', version: v });
   const username = nextUsername(secret, record);
+  const straggler = mayBeLocked(record, username, world);
+  if (straggler) return { r: 'not-now', record: known, keep: straggler };
   const current = await currentValue(record, username, world);
   const job = { ...base, username, current, mark: { uid: record.uid, version: v } };
   const rotator = driver.rotator(job);
   const preflight = await rotator.preflight();
-  const no = (problem: Keep): Promise<Prepared> =>
-    rotator.close().then(() => ({ r: 'not-now', record: known, keep: problem }));
+  // The claims of a wave, which is wider than the target's `concurrency`, are pushed now: no connection waits for that.
+  await rotator.close();
+  const no = (problem: Keep): Prepared => ({ r: 'not-now', record: known, keep: problem });
   if (preflight.r !== 'ready') return no(unfit(preflight, base));
   const stale = rolledBack(preflight, record);
   if (stale) return no(stale);
@@ -74,6 +77,30 @@ function nextUsername(secret: RotatedSecret, record: SecretRecord): string {
   const [first, second] = secret.account.usernames;
   if (second === undefined || record.current === null) return first;
   return versionOf(record, record.current).username === first ? second : first;
+}
+
+/**
+ * Retiring a user of a pair locks it, and nobody claims that: another run that saw its grace end may be about to,
+ * or still at it, and would lock out the value that this rotation makes current (I5).
+ */
+function mayBeLocked(record: SecretRecord, username: string, world: World): Keep | null {
+  const now = world.clock.now().getTime();
+  const inUse = record.current !== null && versionOf(record, record.current).username === username;
+  const version = Object.values(record.versions).find(
+    ({ username: of, stage, retireAfter, retiredAt }) =>
+      of === username &&
+      ((stage === 'retiring' && Date.parse(retireAfter ?? '') <= now + clockSkew) ||
+        (stage === 'retired' &&
+          retireAfter !== undefined &&
+          Date.parse(retiredAt ?? '') > now - mutationDeadline)),
+  );
+  if (!version || inUse) return null;
+  return keep(
+    'preflight',
+    'in-use',
+    { code: 'retiring', detail: `${username} was retired moments ago or is about to be` },
+    { left: 'unchanged' },
+  );
 }
 
 function rolledBack(preflight: Extract<Preflight, { r: 'ready' }>, record: SecretRecord): Keep | null {

@@ -62,7 +62,11 @@ export function conclude(
       return {
         change: change(kept, writes),
         redraw: false,
-        result: result({ outcome: 'done', left: 'changed', detail: outcome.alarm ?? how[outcome.how] }),
+        result: result({
+          outcome: outcome.alarm === null ? 'done' : 'human',
+          left: 'changed',
+          detail: outcome.alarm ?? how[outcome.how],
+        }),
       };
     }
     case 'refused':

@@ -21,6 +21,7 @@ import { formatDuration } from '../manifests/durations.ts';
 import type { RotatedSecret } from '../manifests/model.ts';
 import type { Binding, SecretRecord, Why } from '../state/model.ts';
 import { nextVersion, versionOf } from '../state/transitions.ts';
+import { bindingChange } from './binding.ts';
 import type { Action, Verb } from './model.ts';
 import { backoffUntil, describeSchedule, dueAt } from './schedule.ts';
 import { inWindow, nextWindowStart } from './windows.ts';
@@ -108,7 +109,7 @@ function pendingAction(record: SecretRecord, now: Date, observed: Observed, act:
   if (!observed.deadClaims.has(claim.id) && claim.lease > 0 && expires > now)
     return act(
       'hold',
-      `claimed by ${claim.by.runner} ${relative(now, new Date(claim.at))}, its lease ends ${relative(now, expires)}`,
+      `claimed by ${claim.by.runner} ${relative(new Date(claim.at), now)}, its lease ends ${relative(expires, now)}`,
       version,
     );
   if (health === 'blocked' && !observed.force)
@@ -119,8 +120,8 @@ function pendingAction(record: SecretRecord, now: Date, observed: Observed, act:
     );
   const wait = sched.nextAttemptAt === null ? null : new Date(sched.nextAttemptAt);
   if (wait && wait > now && !observed.force)
-    return act('hold', `${failureWords(record)}, tried again ${relative(now, wait)}`, version);
-  return act('resume', `interrupted ${relative(now, new Date(claim.at))} after the claim`, version);
+    return act('hold', `${failureWords(record)}, tried again ${relative(wait, now)}`, version);
+  return act('resume', `interrupted ${relative(new Date(claim.at), now)} after the claim`, version);
 }
 
 function rotate(
@@ -139,23 +140,23 @@ function rotate(
 
   const wait = record.sched.nextAttemptAt === null ? null : new Date(record.sched.nextAttemptAt);
   if (wait && wait > now && !observed.force && why !== 'flagged')
-    return act('hold', `${words}; ${failureWords(record)}, tried again ${relative(now, wait)}`);
+    return act('hold', `${words}; ${failureWords(record)}, tried again ${relative(wait, now)}`);
   const claimedAt = newestClaim(record);
   if (claimedAt + lease > now.getTime() && !observed.force)
     return act(
       'hold',
-      `${words}; its last claim is from ${relative(now, new Date(claimedAt))}, --force does not wait`,
+      `${words}; its last claim is from ${relative(new Date(claimedAt), now)}, --force does not wait`,
     );
   const retiring = Object.entries(record.versions).find(
     ([, v]) => v.stage === 'retiring' && Date.parse(v.retireAfter ?? '') > now.getTime(),
   );
   if (retiring && !urgent && !observed.force) {
     const end = new Date(retiring[1].retireAfter ?? '');
-    return act('hold', `${words}; v${retiring[0]} is in its grace, which ends ${relative(now, end)}`);
+    return act('hold', `${words}; v${retiring[0]} is in its grace, which ends ${relative(end, now)}`);
   }
   if (!urgent && !observed.force && !inWindow(schedule, now)) {
     const opens = nextWindowStart(schedule, now);
-    return act('hold', `${words}; its window opens ${opens ? relative(now, opens) : 'never'}`);
+    return act('hold', `${words}; its window opens ${opens ? relative(opens, now) : 'never'}`);
   }
   const kept =
     secret.grace > 0 && record.current !== null ? `, old valid ${formatDuration(secret.grace)} more` : '';
@@ -180,7 +181,7 @@ function wishToRotate(
   if (secret.rotateToken !== undefined && secret.rotateToken !== record.sched.rotateToken)
     return ['rotate-token', `rotateToken is now "${secret.rotateToken}"`];
   const due = nextDue(secret, record);
-  if (due && due <= now) return ['due', `due ${relative(now, due)} (${describeSchedule(secret.schedule)})`];
+  if (due && due <= now) return ['due', `due ${relative(due, now)} (${describeSchedule(secret.schedule)})`];
   return null;
 }
 
@@ -213,14 +214,6 @@ function rekeyReason(
   const keys = reconcilers.filter((recipient) => !sealedTo.has(fingerprint(recipient)));
   if (added.length > 0) return `reader added: ${added.map((reader) => reader.name).join(', ')}`;
   return keys.length > 0 ? 'reconciler added' : null;
-}
-
-function bindingChange(was: Binding, is: Binding | undefined): string | null {
-  if (!is) return null;
-  const changes = (['type', 'host', 'port', 'account', 'tls'] as const)
-    .filter((key) => was[key] !== is[key])
-    .map((key) => `${key} changed from ${was[key]} to ${is[key]}`);
-  return changes.length > 0 ? changes.join(', ') : null;
 }
 
 const failureWords = (record: SecretRecord): string => {

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Desired, RotatedSecret, Target } from '../manifests/model.ts';
 import type { SecretRecord, State } from '../state/model.ts';
+import { endpointChange } from './binding.ts';
 import { decide, nextDue, type Observed } from './decide.ts';
 import type { Action, Plan, PlanGroup } from './model.ts';
 import { unsafeReasons } from './safety.ts';
@@ -28,7 +29,8 @@ export function plan(
     const record = recordOf(secret, records);
     if (record) used.add(record.uid);
     if (!wanted(secret.name)) continue;
-    const found = decide(secret, record, desired.project.reconcilers, now, observed);
+    const moved = record ? null : movedTarget(secret, desired, records, observed);
+    const found = moved ? [moved] : decide(secret, record, desired.project.reconcilers, now, observed);
     if (found.length === 0) unchanged += 1;
     actions.push(...found);
     const due = record && nextDue(secret, record);
@@ -59,6 +61,34 @@ export function recordOf(secret: RotatedSecret, records: readonly SecretRecord[]
     records.find((record) => record.name === secret.name) ??
     records.find((record) => record.name === secret.movedFrom)
   );
+}
+
+/**
+ * A secret that is new has no binding yet: while others of its target are bound to another endpoint, the target's
+ * credentials are not sent to the new one for its sake either (threat A1).
+ */
+function movedTarget(
+  secret: RotatedSecret,
+  desired: Desired,
+  records: readonly SecretRecord[],
+  observed: Observed,
+): Action | null {
+  for (const other of desired.secrets.values()) {
+    const record = other.target === secret.target ? recordOf(other, records) : undefined;
+    const change = record && endpointChange(record.binding, observed.bindings.get(secret.name));
+    if (change)
+      return {
+        verb: 'block',
+        secret: secret.name,
+        uid: '',
+        target: secret.target,
+        from: null,
+        to: null,
+        why: null,
+        reason: `${change} since ${other.name} was recorded; run keyturn rebind ${other.name} if that is right`,
+      };
+  }
+  return null;
 }
 
 /** Every action that apply would carry out; `hold`, `block` and `forget` only say something. */

@@ -37,7 +37,9 @@ export async function ask(attempt: Attempt, world: World): Promise<Settled> {
           detail: `the account may be locked; no login is tried before ${pause}`,
         });
 
-  if (record.sched.lastError?.class === 'half-known') {
+  // Where both values may be accepted, the current one says nothing about the pending one.
+  const currentFirst = record.sched.lastError?.class === 'half-known' && !attempt.retain;
+  if (currentFirst) {
     const first = await tryCurrent(attempt);
     if (first !== 'denied') return first;
   }
@@ -65,7 +67,7 @@ export async function ask(attempt: Attempt, world: World): Promise<Settled> {
     case 'inconclusive':
       return keep('observe', probe.r, probe);
     case 'denied': {
-      if (record.sched.lastError?.class === 'half-known') return neither(attempt);
+      if (currentFirst) return neither(attempt);
       const current = await tryCurrent(attempt);
       return current === 'denied' ? neither(attempt) : current;
     }

@@ -5,6 +5,7 @@ import type { Secret } from '../secret.ts';
 import type { Ledger } from '../state/ledger.ts';
 import type { Claim, SecretRecord } from '../state/model.ts';
 import type { ChosenDriver, Credentials } from '../targets/driver.ts';
+import { endpointChange } from './binding.ts';
 import type { Event } from './model.ts';
 
 export interface World {
@@ -52,6 +53,13 @@ export async function targetCredentials(
   if (!record || record.current === null)
     return { r: 'unresolved', reason: `its target's credential ${name} has no version yet` };
   if (record.pending) return { r: 'unresolved', reason: `its target's credential ${name} is being rotated` };
+  const account = { usernames: [given.username] as [string], host: undefined };
+  const moved = endpointChange(record.binding, (await world.driver(target.type)).binding(target, account));
+  if (moved)
+    return {
+      r: 'unresolved',
+      reason: `its target's credential ${name} may not be sent there: ${moved}; run keyturn rebind ${name} if that is right`,
+    };
   const { value } = await world.ledger.readVersion(record, record.current);
   return {
     r: 'resolved',

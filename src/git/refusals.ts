@@ -21,6 +21,8 @@ const forbidden =
 const missing =
   /repository .*not found|returned error: 404|does not appear to be a git repository|does not exist/i;
 const untrusted = /host key verification failed|ssl certificate|server certificate|certificate verif/i;
+/** This machine's disk, not the remote's: those words come after `remote: `. */
+const disk = /^(?!remote: ).*(no space left|read-only file system|disk quota exceeded|couldn't write ')/im;
 
 /** What a push meant, before the remote is read. Nothing was written when it says `refused`. */
 export function sentence(answer: Answer): Sent {
@@ -46,6 +48,12 @@ export const isRace = (answer: Answer): boolean => race.test(answer.err);
 /** Why the remote cannot be read: 75 when a rerun may help, 1 when a person must change something. */
 export function unreadable(place: string, answer: Answer): KeyturnError {
   const what = `cannot be read: ${words(answer)}`;
+  if (!answer.timedOut && disk.test(answer.err)) {
+    return new KeyturnError('git', `cannot write to this clone: ${words(answer)}`, {
+      hint: 'make room on the disk, or make it writable; nothing was changed',
+      code: 'EDISK',
+    });
+  }
   if (!answer.timedOut && forbidden.test(answer.err)) {
     return new KeyturnError(place, what, {
       hint: 'give this job a token or deploy key that may read and write, and test it with `git ls-remote`',

@@ -1,0 +1,97 @@
+/** Is what the target accepts and what the remote holds still what the protocol promises (§0)? */
+import type { Result } from '../../src/engine/model.ts';
+import { openSegment } from '../../src/state/journal.ts';
+import type { SecretRecord } from '../../src/state/model.ts';
+import { versionOf } from '../../src/state/transitions.ts';
+import { currentPath, openVersion, parseCurrent, valuePath } from '../../src/state/version-file.ts';
+import { blob } from './remote.ts';
+import { initial, reconciler, type Universe } from './world.ts';
+
+type Opened = Awaited<ReturnType<typeof openSegment>>['segment'];
+const segments = new Map<string, Promise<Opened>>();
+const values = new Map<string, Promise<string>>();
+
+const once = <T>(cache: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> => {
+  const made = cache.get(key) ?? make();
+  cache.set(key, made);
+  return made;
+};
+
+/** What the remote's tree folds to; every file is decrypted once. */
+export async function recorded({ remote }: Universe): Promise<SecretRecord[]> {
+  const tree = remote.tree(remote.tip);
+  const records = new Map<string, SecretRecord>();
+  for (const path of [...tree.keys()].filter((p) => p.startsWith('state/')).sort()) {
+    const id = tree.get(path) ?? '';
+    const serial = Number(path.slice('state/'.length, -'.age'.length));
+    const { put, drop } = await once(segments, id, async () => {
+      const { segment } = await openSegment(blob(id), { path, serial, identity: reconciler.identity });
+      return segment;
+    });
+    for (const uid of drop) records.delete(uid);
+    for (const [uid, record] of Object.entries(put)) records.set(uid, record);
+  }
+  return [...records.values()];
+}
+
+/** The plaintext of one recorded version, from the file in the remote's tree that the record names. */
+function plaintext({ remote }: Universe, record: SecretRecord, v: number): Promise<string> {
+  const path = valuePath(record.name, v);
+  const id = remote.tree(remote.tip).get(path);
+  if (id === undefined || `sha256:${id}` !== versionOf(record, v).file)
+    return Promise.reject(new Error(`${path} is not the file that the record names`));
+  return once(values, id, async () => {
+    const opened = await openVersion(
+      blob(id),
+      { name: record.name, v, uid: record.uid },
+      reconciler.identity,
+      path,
+    );
+    return opened.value.reveal();
+  });
+}
+
+/** Every promise of protocol §0 that does not hold now, each as a phrase; empty when all is well. */
+export async function broken(world: Universe): Promise<string[]> {
+  const { remote, target, setup } = world;
+  const found: string[] = [];
+  const records = await recorded(world);
+  const known = new Set<string>();
+  for (const record of records) {
+    for (const v of Object.keys(record.versions).map(Number))
+      known.add(await plaintext(world, record, v).catch((error: Error) => `lost: ${error.message}`));
+    if (record.current === null) continue;
+    const current = await plaintext(world, record, record.current).catch(String);
+    const accepted = target.acceptedFor(versionOf(record, record.current).username);
+    if (!record.pending && !accepted.includes(current))
+      found.push(`I3: nothing of ${record.name} is pending and v${record.current} is not accepted`);
+    if (setup.grace > 0 && setup.rules.overlap !== 'none' && !accepted.includes(current))
+      found.push(`I5: ${record.name} has grace and v${record.current} is not accepted`);
+    const path = currentPath(record.name);
+    if (parseCurrent(blob(remote.tree(remote.tip).get(path) ?? ''), path) !== record.current)
+      found.push(`${path} does not name v${record.current}`);
+    found.push(...stages(record));
+  }
+  const foreign = setup.adopted ? [] : [...world.desired.secrets.keys()].map(initial);
+  for (const value of target.accepted())
+    if (!known.has(value) && !foreign.includes(value))
+      found.push(`I1: the target accepts ${value}, which is recorded nowhere`);
+  for (const lost of known) if (lost.startsWith('lost: ')) found.push(lost);
+  return found;
+}
+
+function stages(record: SecretRecord): string[] {
+  const of = (stage: string): number[] =>
+    Object.entries(record.versions)
+      .filter(([, version]) => version.stage === stage)
+      .map(([v]) => Number(v));
+  const found: string[] = [];
+  if (of('current').join() !== String(record.current)) found.push(`stage current: v${of('current')}`);
+  if (of('pending').join() !== (record.pending ? String(record.pending.v) : ''))
+    found.push(`stage pending: v${of('pending')}`);
+  return found;
+}
+
+/** A run that ended in a bug of ours rather than in an answer. */
+export const internal = (results: readonly Result[]): string[] =>
+  results.filter((result) => result.detail.startsWith('internal error')).map((result) => result.detail);

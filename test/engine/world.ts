@@ -1,0 +1,220 @@
+/** One secret (or two) of one target, the real engine over it, and the world that the engine may touch. */
+import { createHash } from 'node:crypto';
+import type { Clock } from '../../src/clock.ts';
+import { apply } from '../../src/engine/apply.ts';
+import type { Observed } from '../../src/engine/decide.ts';
+import type { Plan, Result } from '../../src/engine/model.ts';
+import { effective, plan } from '../../src/engine/plan.ts';
+import type { World } from '../../src/engine/world.ts';
+import type { Desired, RotatedSecret } from '../../src/manifests/model.ts';
+import { Secret } from '../../src/secret.ts';
+import { Ledger } from '../../src/state/ledger.ts';
+import type { ChosenDriver } from '../../src/targets/driver.ts';
+import { person } from '../state/people.ts';
+import { MemoryRemote, repositoryOf } from './remote.ts';
+import { type Hand, healthy, Puppet } from './scheduler.ts';
+import { day, schedule } from './schedules.ts';
+import { driverOf, MemoryTarget, type TargetRules } from './target.ts';
+
+export interface Setup {
+  rules: TargetRules;
+  authenticateAs: 'user' | 'target';
+  grace: number;
+  /** Values that the target refuses by policy. */
+  refusals: number;
+  /** 2: a second secret of the same target, in the same wave. */
+  secrets: 1 | 2;
+  /** Whether the first version exists already. */
+  adopted: boolean;
+}
+
+export const setup = (change: Partial<Omit<Setup, 'rules'>> & { rules?: Partial<TargetRules> }): Setup => ({
+  authenticateAs: 'target',
+  grace: 0,
+  refusals: 0,
+  secrets: 1,
+  adopted: true,
+  ...change,
+  rules: { overlap: 'none', history: false, witness: false, ...change.rules },
+});
+
+/** Everything that outlives a process. */
+export interface Universe {
+  setup: Setup;
+  desired: Desired;
+  remote: MemoryRemote;
+  target: MemoryTarget;
+  time: number;
+  /** Draws ULIDs and bytes; counts for the whole universe, so that no two runners ever get the same. */
+  drawn: number;
+}
+
+/** What a mutant replaces: one broken piece of a runner's world. */
+export interface Broken {
+  ledger?: (ledger: Ledger, universe: Universe) => Ledger;
+  driver?: (driver: ChosenDriver) => ChosenDriver;
+  clock?: (clock: Clock) => Clock;
+}
+
+export const reconciler = await person('ci');
+const start = Date.parse('2026-11-01T03:00:00.000Z');
+
+/** The universe before any fault: version 1 adopted a month ago, or nothing recorded yet. */
+export async function universe(of: Setup): Promise<Universe> {
+  const names = of.secrets === 2 ? ['app', 'report'] : ['app'];
+  const usernames = (name: string): [string] | [string, string] =>
+    of.rules.overlap === 'alternate' ? [name, `${name}_b`] : [name];
+  const accounts = Object.fromEntries(
+    names.flatMap((name) => usernames(name).map((user, index) => [user, index === 0 ? initial(user) : null])),
+  );
+  const secrets = names.map((name) => [name, secret(name, usernames(name), of)] as const);
+  const made: Universe = {
+    setup: of,
+    desired: desired(secrets, of.adopted),
+    remote: new MemoryRemote(),
+    target: new MemoryTarget(of.rules, accounts),
+    time: start,
+    drawn: 0,
+  };
+  if (of.adopted) await run(made, healthy, 0);
+  made.desired = desired(secrets, false);
+  made.time += 31 * day;
+  made.target.refusals = of.refusals;
+  return made;
+}
+
+export const fork = (of: Universe): Universe => ({
+  ...of,
+  remote: of.remote.fork(),
+  target: of.target.fork(),
+});
+
+/** What the account accepted before keyturn knew of it. */
+export const initial = (username: string): string => `initial-value-of-${username}`;
+
+/** One process: open, plan, apply. `pid` tells runners apart. */
+export async function run(
+  world: Universe,
+  hand: Hand,
+  pid: number,
+  broken: Broken = {},
+): Promise<{ plan: Plan; results: Result[] }> {
+  const real: Clock = {
+    now: () => new Date(world.time),
+    monotonic: () => world.time,
+    sleep: async (ms) => {
+      world.time += ms;
+    },
+  };
+  const clock = broken.clock ? broken.clock(real) : real;
+  const ulid = (): string => {
+    world.drawn += 1;
+    return `01J${String(world.drawn).padStart(23, '0')}`;
+  };
+  const random = (bytes: number): Uint8Array => {
+    world.drawn += 1;
+    const seed = createHash('sha512').update(String(world.drawn)).digest();
+    return Uint8Array.from({ length: bytes }, (_, index) => ((seed[index % 64] ?? 0) + index) % 256);
+  };
+  const opened = await Ledger.open({
+    repository: repositoryOf(world.remote, hand),
+    identity: reconciler.identity,
+    recipients: [reconciler.recipient],
+    clock,
+    random,
+    ulid,
+    runner: `runner:${pid}`,
+  });
+  const ledger = broken.ledger ? broken.ledger(opened, world) : opened;
+  const model = driverOf(world.target, hand);
+  const driver = broken.driver ? broken.driver(model) : model;
+  const engine: World = {
+    ledger,
+    clock,
+    random,
+    ulid,
+    driver: async () => driver,
+    resolve: async (ref) => new Secret('env' in ref ? initial(ref.env) : ''),
+    owner: { runner: `runner:${pid}`, pid },
+    emit: () => undefined,
+    failpoint: async () => undefined,
+    stopping: () => hand instanceof Puppet && hand.stopping,
+    requests: new Map(),
+  };
+  const observed: Observed = {
+    bindings: new Map(
+      [...world.desired.secrets.values()].map((s) => [s.name, driver.binding(target, s.account)]),
+    ),
+    wishes: new Map(),
+    deadClaims: new Set(),
+    force: false,
+  };
+  const planned = plan(world.desired, ledger.state, clock.now(), observed);
+  const results = effective(planned).length > 0 ? await apply(planned, world.desired, engine) : [];
+  return { plan: planned, results };
+}
+
+const source = { file: 'manifests/all.yaml', line: 1, column: 1 };
+
+const target = {
+  name: 'db',
+  type: 'mysql' as const,
+  host: 'db.internal',
+  port: 3306,
+  verifyHost: undefined,
+  database: undefined,
+  tls: { mode: 'verify' as const, ca: undefined, caFile: undefined, serverName: undefined },
+  credentials: { username: 'admin', usernameHost: undefined, password: { env: 'admin' } },
+  // One effect at a time: a puppet waits for one answer.
+  concurrency: 1,
+  timeout: 10_000,
+  source,
+};
+
+const secret = (name: string, usernames: [string] | [string, string], of: Setup): RotatedSecret => ({
+  name,
+  description: undefined,
+  tags: [],
+  target: target.name,
+  rotator: 'password',
+  authenticateAs: of.authenticateAs,
+  account: { usernames, host: undefined },
+  initial: undefined,
+  schedule: schedule(),
+  grace: of.grace,
+  passwordPolicy: {
+    length: 16,
+    lowercase: true,
+    uppercase: true,
+    numbers: true,
+    symbols: false,
+    exclude: '',
+  },
+  keep: 5,
+  deleteProtection: false,
+  rotateToken: undefined,
+  movedFrom: undefined,
+  readers: [],
+  notify: { before: [], channels: [] },
+  specDigest: `sha256:${'ab'.repeat(32)}`,
+  source,
+});
+
+const desired = (secrets: (readonly [string, RotatedSecret])[], adopting: boolean): Desired => ({
+  project: {
+    name: 'explored',
+    reconcilers: [reconciler.recipient],
+    planners: [],
+    stateRef: undefined,
+    limits: { maxRotations: 20, maxShare: 1 },
+    channels: {},
+  },
+  targets: new Map([[target.name, target]]),
+  roles: [],
+  secrets: new Map(
+    secrets.map(([name, s]) => [
+      name,
+      { ...s, initial: adopting ? { password: { env: name }, username: undefined } : undefined },
+    ]),
+  ),
+});
