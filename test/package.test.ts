@@ -1,0 +1,70 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+/** What `npm install keyturn` gives: only what is packed, built, beside its own dependencies. */
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const manifest: { version: string } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const env = {
+  ...process.env,
+  PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH}`,
+  NO_COLOR: '1',
+};
+
+let folder: string;
+
+function npm(...args: string[]): string {
+  return execFileSync('npm', args, { cwd: root, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+function keyturn(cwd: string, ...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(join(folder, 'node_modules', '.bin', 'keyturn'), args, { cwd, env, encoding: 'utf8' });
+}
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'keyturn-package-'));
+  const [packed] = JSON.parse(npm('pack', '--json', '--silent', '--pack-destination', folder));
+  npm(
+    'install',
+    '--prefix',
+    folder,
+    '--ignore-scripts',
+    '--prefer-offline',
+    '--no-audit',
+    '--no-fund',
+    join(folder, packed.filename),
+  );
+}, 120_000);
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('the packed keyturn', () => {
+  test('says its version', () => {
+    expect(keyturn(folder, '--version')).toMatchObject({ status: 0, stdout: `${manifest.version}\n` });
+  });
+
+  test('validates an example by its own schemas', () => {
+    const repository = join(folder, 'quickstart');
+    cpSync(join(folder, 'node_modules', 'keyturn', 'examples', 'quickstart'), repository, {
+      recursive: true,
+    });
+    expect(keyturn(repository, 'validate')).toMatchObject({
+      status: 0,
+      stderr: 'keyturn: valid: 2 targets, 1 role, 5 secrets\n',
+    });
+  });
+
+  test('loads the code of age and of git when it is asked for', () => {
+    const project = mkdtempSync(join(folder, 'project-'));
+    const made = keyturn(project, 'keygen', '--out', 'identity');
+    expect(made.status).toBe(0);
+    expect(readFileSync(join(project, 'identity'), 'utf8')).toMatch(/^AGE-SECRET-KEY-1/m);
+    const listed = keyturn(join(folder, 'quickstart'), 'list', '--identity', join(project, 'identity'));
+    expect(listed.stderr).toContain('keyturn: error: ');
+    expect(listed.stderr).not.toContain('internal error');
+  });
+});
