@@ -52,7 +52,7 @@ export async function decrypt(bytes: Uint8Array, identities: Secret[], place: st
     if (!(error instanceof Error && error.message === nobodyMatched))
       throw damaged(place, 'is not a whole age file');
     const mine = (await Promise.all(identities.map(recipientOf))).map(shortened).join(', ');
-    throw new KeyturnError(place, 'is not encrypted to your identity', {
+    throw new KeyturnError(place, 'not for you: it is not encrypted to your identity', {
       code: 'NO_IDENTITY',
       hint: `yours is ${mine || 'missing'}: \`keyturn access\` shows who can read what, --identity FILE uses another one`,
     });

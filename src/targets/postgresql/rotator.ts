@@ -20,10 +20,10 @@ export function createRotator(job: RotationJob, allows: (value: string) => boole
   const pair = job.account.usernames.length === 2;
   let held: Session | undefined;
 
-  /** The administrative session, or for `self` the account's own; throws `PgFailure`. */
-  const session = async (): Promise<Session> => {
+  /** The administrative session, or for `self` the account's own, with the value that is live; throws `PgFailure`. */
+  const session = async (own = job.current): Promise<Session> => {
     if (held?.alive) return held;
-    const opened = await connect(target, target.host, loginOf(job));
+    const opened = await connect(target, target.host, loginOf(job, own));
     held = opened;
     // The server itself gives up on a statement: one that hangs on a lock must not come to life after we left.
     await opened.query(
@@ -41,6 +41,8 @@ export function createRotator(job: RotationJob, allows: (value: string) => boole
   };
 
   const witness = async (value: Secret): Promise<'applied' | 'not-applied' | 'unknown'> => {
+    // As the role itself it takes a login, with a value that a lost answer may have made wrong: a password attempt.
+    if (job.actor === 'self' && !held?.alive) return 'unknown';
     try {
       const open = await session();
       if (!(await readFacts(open, username)).readable) return 'unknown';
@@ -178,7 +180,7 @@ export function createRotator(job: RotationJob, allows: (value: string) => boole
         return { r: 'refused', code: 'IN_USE', detail: 'the only role of the account is in use' };
       let open: Session;
       try {
-        open = await session();
+        open = await session(live);
       } catch (error) {
         const { r, code, detail } = loginFailure(failureOf(error));
         return { r, code, detail };
@@ -198,9 +200,8 @@ export function createRotator(job: RotationJob, allows: (value: string) => boole
   };
 }
 
-function loginOf(job: RotationJob): Credentials {
-  const login =
-    job.actor === 'target' ? job.admin : job.current && { username: job.username, password: job.current };
+function loginOf(job: RotationJob, own: Secret | undefined): Credentials {
+  const login = job.actor === 'target' ? job.admin : own && { username: job.username, password: own };
   if (login !== undefined) return login;
   throw new PgFailure({
     origin: 'client',
