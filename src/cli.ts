@@ -3,11 +3,11 @@
 import { realpathSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
 import { pathToFileURL } from 'node:url';
-import type { ExitCode } from './errors.ts';
+import type { ChildExit, ExitCode } from './errors.ts';
 import { type Host, systemHost } from './host.ts';
 
 /** Runs one command and says how it ended. Everything that it touches comes from `host`. */
-export async function main(argv: readonly string[], host: Host): Promise<ExitCode> {
+export async function main(argv: readonly string[], host: Host): Promise<ExitCode | ChildExit> {
   const { buildProgram } = await import('./commands/program.ts');
   return buildProgram(host)(argv);
 }

@@ -1,6 +1,9 @@
 /** 0 done, 1 failed, 2 changes pending, 3 a human is needed, 75 temporary: a rerun recovers (EX_TEMPFAIL). */
 export type ExitCode = 0 | 1 | 2 | 3 | 75;
 
+/** How the child of `exec` ended: any code of its own, passed on. */
+export type ChildExit = number;
+
 /** What a failure left behind at the place it touched. */
 export type LeftBehind = 'refused' | 'unchanged' | 'unknown';
 

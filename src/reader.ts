@@ -1,80 +1,155 @@
-/** A reader's way to a value: a clone and an age identity; neither the state nor, if need be, the network. */
+/** A reader's way to values: a clone or an address, and an age identity; neither the state nor, if need be, the network. */
 import { KeyturnError } from './errors.ts';
+import { withForeign } from './git/consume.ts';
 import { openRepository } from './git/open.ts';
 import type { Host } from './host.ts';
 import { loadProject } from './manifests/project.ts';
-import { projectRoot } from './run.ts';
+import { identityOf, projectRoot } from './run.ts';
 import type { Secret } from './secret.ts';
-import { loadIdentity } from './state/identity.ts';
+import type { Identity } from './state/identity.ts';
 import { currentPath, openVersion, parseCurrent, valuePath } from './state/version-file.ts';
 
+export interface Wanted {
+  name: string;
+  /** The promoted one where it is absent. */
+  version?: number | undefined;
+}
+
 export interface Published {
+  name: string;
   value: Secret;
   /** Everything but the password, e.g. `username`. */
   fields: Record<string, string>;
   version: number;
-  /** What the reader should know: read from the clone only, signature not checked. */
-  notes: string[];
 }
 
-/** The newest promoted version at the remote, or, where that cannot be reached, in this clone, which is said in `notes`. */
+export interface ReadOptions {
+  identity?: string | undefined;
+  /** Address of a repository to read from in place of the clone around `cwd`. */
+  repo?: string | undefined;
+  ref?: string | undefined;
+}
+
+/** Files of one commit. */
+interface Shelf {
+  place: string;
+  /** Those among `paths` that are there. */
+  read(paths: readonly string[]): Promise<Map<string, Uint8Array>>;
+}
+
+/**
+ * The wanted versions, in the order of `wanted`, from one commit: the newest at the remote, or, where that cannot be
+ * reached, of this clone, which is said in `notes`. Throws what `openVersion` throws at the first that cannot be had.
+ */
 export async function readPublished(
   host: Host,
-  name: string,
-  options: { identity?: string | undefined; version?: number | undefined; field?: string | undefined },
-): Promise<Published> {
+  wanted: readonly Wanted[],
+  options: ReadOptions,
+): Promise<{ values: Published[]; notes: string[] }> {
+  const identity = await identityOf(host, options.identity);
+  const notes: string[] = [];
+  const { repo } = options;
+  if (repo === undefined && options.ref !== undefined)
+    throw new KeyturnError('--ref', 'needs --repo', {
+      hint: 'a clone reads from the ref that keyturn.yaml names',
+    });
+  const values =
+    repo === undefined
+      ? await openAll(await clonedShelf(host, notes), wanted, identity)
+      : await withForeign({ url: repo, ref: options.ref, env: host.env }, (foreign) =>
+          openAll(foreign, wanted, identity),
+        );
+  if (identity.trust.size === 0) {
+    const [first] = values;
+    const path = first ? valuePath(first.name, first.version) : 'what was read';
+    notes.push(
+      `nobody vouches for ${path}: add a KEYTURN-TRUST-1 line to ${identity.source} to check who wrote it`,
+    );
+  }
+  return { values, notes };
+}
+
+/** The promoted versions of every secret that anything was published of, by name; no identity is needed. */
+export async function promotedVersions(host: Host, names: readonly string[]): Promise<Map<string, number>> {
+  const shelf = await clonedShelf(host, []);
+  const pointers = await shelf.read(names.map(currentPath));
+  return new Map(
+    names.flatMap((name) => {
+      const path = currentPath(name);
+      const bytes = pointers.get(path);
+      return bytes ? [[name, parseCurrent(bytes, path)] as const] : [];
+    }),
+  );
+}
+
+async function clonedShelf(host: Host, notes: string[]): Promise<Shelf> {
   const root = projectRoot(host.cwd);
   const { stateRef } = await loadProject(root);
-  const identity = await loadIdentity({
-    ...(options.identity === undefined ? {} : { file: options.identity }),
-    env: host.env,
-    home: host.home,
-  });
   const repository = await openRepository(root, {
     ...(stateRef === undefined ? {} : { stateRef }),
     env: host.env,
     clock: host.clock,
     random: host.random,
   });
-  const notes: string[] = [];
-  const folder = `values/${name}`;
-  const files = await remoteFiles(repository, folder).catch(async (error: unknown) => {
+  const { place } = repository;
+  const tip = await repository.fetch().catch((error: unknown) => {
     if (!(error instanceof KeyturnError)) throw error;
     notes.push(`${error.message}; this is what the clone holds and may be out of date`);
-    return repository.readAt(stateRef ?? 'HEAD', [folder]);
+    return undefined;
   });
-  const pointer = files.get(currentPath(name));
-  if (!pointer && options.version === undefined)
-    throw new KeyturnError(name, `has no version in ${repository.place}`, {
-      hint: 'keyturn list shows what there is; keyturn apply makes the first version',
-    });
-  const version = options.version ?? parseCurrent(pointer ?? new Uint8Array(), currentPath(name));
-  const path = valuePath(name, version);
-  const bytes = files.get(path);
-  if (!bytes)
-    throw new KeyturnError(name, `has no version ${version} in ${repository.place}`, {
-      hint: `keyturn history ${name} shows which there are`,
-    });
-  const known = identity.trust.size > 0;
-  const opened = await openVersion(bytes, { name, v: version }, identity, path, { requireSignature: known });
-  if (!known)
-    notes.push(
-      `nobody vouches for ${path}: add a KEYTURN-TRUST-1 line to ${identity.source} to check who wrote it`,
-    );
-  const { field } = options;
-  if (field !== undefined && field !== 'password' && opened.fields[field] === undefined)
-    throw new KeyturnError(name, `has no field ${field}`, {
-      hint: `it has password, ${Object.keys(opened.fields).sort().join(', ')}`,
-    });
-  return { value: opened.value, fields: opened.fields, version, notes };
+  return {
+    place,
+    read: async (paths) => {
+      if (tip === undefined) return repository.readAt(stateRef ?? 'HEAD', [...paths]);
+      const listed = await repository.list(tip, [...paths]);
+      const blobs = await repository.read([...listed.values()]);
+      return new Map([...listed].map(([path, blob]) => [path, blobs.get(blob) ?? new Uint8Array()]));
+    },
+  };
 }
 
-async function remoteFiles(
-  repository: Awaited<ReturnType<typeof openRepository>>,
-  folder: string,
-): Promise<Map<string, Uint8Array>> {
-  const tip = await repository.fetch();
-  const listed = await repository.list(tip, [folder]);
-  const blobs = await repository.read([...listed.values()]);
-  return new Map([...listed].map(([path, blob]) => [path, blobs.get(blob) ?? new Uint8Array()]));
+async function openAll(shelf: Shelf, wanted: readonly Wanted[], identity: Identity): Promise<Published[]> {
+  const unnumbered = wanted.filter(({ version }) => version === undefined);
+  const pointers = await readSome(
+    shelf,
+    unnumbered.map(({ name }) => currentPath(name)),
+  );
+  const chosen = wanted.map(({ name, version }) => ({
+    name,
+    version: version ?? pointedAt(shelf, name, pointers.get(currentPath(name))),
+  }));
+  const files = await readSome(
+    shelf,
+    chosen.map(({ name, version }) => valuePath(name, version)),
+  );
+  const requireSignature = identity.trust.size > 0;
+  const opened: Published[] = [];
+  for (const { name, version } of chosen) {
+    const path = valuePath(name, version);
+    const bytes = files.get(path);
+    if (!bytes)
+      throw new KeyturnError(name, `has no version ${version} in ${shelf.place}`, {
+        hint: `keyturn history ${name} shows which there are`,
+      });
+    const { value, fields } = await openVersion(bytes, { name, v: version }, identity, path, {
+      requireSignature,
+    });
+    opened.push({ name, value, fields, version });
+  }
+  return opened;
+}
+
+/** Names of the files are arguments of git: a thousand at once, not more. */
+async function readSome(shelf: Shelf, paths: readonly string[]): Promise<Map<string, Uint8Array>> {
+  const found = new Map<string, Uint8Array>();
+  for (let at = 0; at < paths.length; at += 1000)
+    for (const [path, bytes] of await shelf.read(paths.slice(at, at + 1000))) found.set(path, bytes);
+  return found;
+}
+
+function pointedAt(shelf: Shelf, name: string, pointer: Uint8Array | undefined): number {
+  if (pointer) return parseCurrent(pointer, currentPath(name));
+  throw new KeyturnError(name, `has no version in ${shelf.place}`, {
+    hint: 'keyturn list shows what there is; keyturn apply makes the first version; --ref names another branch',
+  });
 }

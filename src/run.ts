@@ -7,19 +7,21 @@ import { apply } from './engine/apply.ts';
 import type { Observed } from './engine/decide.ts';
 import type { Event, Plan, Result } from './engine/model.ts';
 import { withOrphans } from './engine/orphans.ts';
-import { plan } from './engine/plan.ts';
-import type { World } from './engine/world.ts';
+import { plan, recordOf } from './engine/plan.ts';
+import { refuseRestore } from './engine/restore.ts';
+import { audienceNow, type World } from './engine/world.ts';
 import { KeyturnError } from './errors.ts';
 import { type GitRepository, openRepository } from './git/open.ts';
 import type { Host } from './host.ts';
 import { loadManifests } from './manifests/load.ts';
 import type { Desired } from './manifests/model.ts';
+import { askPassphrase } from './output/ask.ts';
 import { type Identity, loadIdentity } from './state/identity.ts';
 import { Ledger } from './state/ledger.ts';
 import { checkLineage, lineageDir, rememberLineage } from './state/lineage.ts';
 import type { Binding, Claim } from './state/model.ts';
 import { resolveValue } from './state/values.ts';
-import { readWishes, type Wish } from './state/wishes.ts';
+import { isOpen, readRequests, type Wish } from './state/wishes.ts';
 import { driverOf } from './targets/registry.ts';
 
 export interface Session {
@@ -31,23 +33,35 @@ export interface Session {
   ledger: Ledger;
   world: World;
   wishes: Wish[];
+  /** Names that manifests declare; `desired` also has stand-ins for what must still be ended. */
+  declared: ReadonlySet<string>;
 }
+
+/** Who runs this: `--identity`, the environment, or the home directory; a passphrase is asked for on a terminal. */
+export const identityOf = (host: Host, file: string | undefined): Promise<Identity> =>
+  loadIdentity({
+    ...(file === undefined ? {} : { file }),
+    env: host.env,
+    home: host.home,
+    ask: (message) => askPassphrase(host, message),
+  });
 
 /** Loads the manifests and the identity, fetches the tip, folds the state. Writes nothing. */
 export async function openSession(
   host: Host,
-  options: { identity?: string | undefined; emit?: (event: Event) => void },
+  options: {
+    identity?: string | undefined;
+    emit?: (event: Event) => void;
+    /** The caller may let others in: what it writes is sealed to everybody whom the manifests name. */
+    approving?: boolean;
+  },
 ): Promise<Session> {
   const root = projectRoot(host.cwd);
-  const declared = await loadManifests(root, { env: host.env });
-  const identity = await loadIdentity({
-    ...(options.identity === undefined ? {} : { file: options.identity }),
-    env: host.env,
-    home: host.home,
-  });
+  const manifests = await loadManifests(root, { env: host.env });
+  const identity = await identityOf(host, options.identity);
   let steps: readonly string[] = [];
   const repository = await openRepository(root, {
-    ...(declared.project.stateRef === undefined ? {} : { stateRef: declared.project.stateRef }),
+    ...(manifests.project.stateRef === undefined ? {} : { stateRef: manifests.project.stateRef }),
     env: host.env,
     clock: host.clock,
     random: host.random,
@@ -59,7 +73,9 @@ export async function openSession(
   const ledger = await Ledger.open({
     repository,
     identity,
-    recipients: [...new Set([...declared.project.reconcilers, ...declared.project.planners])],
+    recipients: [...new Set([...manifests.project.reconcilers, ...manifests.project.planners])],
+    admits:
+      options.approving === true ? 'all' : manifests.project.trust === 'signed' ? 'known' : 'as recorded',
     clock: host.clock,
     random: host.random,
     ulid: () => ulid(host.clock.now().getTime()),
@@ -69,8 +85,9 @@ export async function openSession(
     },
   });
   await refuseRollback(host, ledger, repository);
-  const desired = withOrphans(declared, ledger.state);
-  const wishes = await readWishes(ledger);
+  const desired = withOrphans(manifests, ledger.state);
+  const requests = await readRequests(ledger);
+  const wishes = requests.filter((wish) => isOpen(wish, ledger));
   let stopping = false;
   host.onStop(() => {
     stopping = true;
@@ -87,10 +104,14 @@ export async function openSession(
     failpoint: host.failpoint,
     stopping: () => stopping,
     requests: new Map(
-      wishes.map((wish) => [wish.secret, wishes.filter((w) => w.secret === wish.secret).map((w) => w.path)]),
+      requests.map((wish) => [
+        wish.secret,
+        requests.filter((w) => w.secret === wish.secret).map((w) => w.path),
+      ]),
     ),
   };
-  return { host, root, desired, repository, identity, ledger, world, wishes };
+  const declared = new Set(manifests.secrets.keys());
+  return { host, root, desired, declared, repository, identity, ledger, world, wishes };
 }
 
 export interface PlanRequest {
@@ -98,7 +119,11 @@ export interface PlanRequest {
   /** Secrets to rotate now, whatever their schedule says. */
   rotate?: readonly string[] | undefined;
   reason?: string | undefined;
+  /** The version whose value is set again, for each of `rotate`. */
+  toVersion?: number | undefined;
   force?: boolean | undefined;
+  /** Somebody says yes to rotating what a target logs in with. */
+  assent?: boolean | undefined;
 }
 
 export async function makePlan(session: Session, request: PlanRequest = {}): Promise<Plan> {
@@ -114,10 +139,19 @@ export async function makePlan(session: Session, request: PlanRequest = {}): Pro
       throw new KeyturnError(name, 'no such secret', { hint: 'keyturn list shows the names' });
     wishes.set(name, request.reason ?? '');
   }
+  const restores = new Map<string, number>();
+  for (const secret of desired.secrets.values()) {
+    if (request.toVersion === undefined || request.rotate?.includes(secret.name) !== true) continue;
+    const record = recordOf(secret, Object.values(ledger.state.records));
+    refuseRestore(secret, record, audienceNow(secret, record, desired, session.world), request.toVersion);
+    restores.set(secret.name, request.toVersion);
+  }
   const observed: Observed = {
     bindings,
     wishes,
     deadClaims: deadClaims(session),
+    restores,
+    assent: request.assent === true,
     force: request.force === true,
   };
   const wanted =

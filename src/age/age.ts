@@ -1,7 +1,8 @@
-/** The one door to age: whole files in memory, X25519 and hybrid post-quantum keys. Loads the library on first use. */
+/** The one door to age: whole files in memory; X25519, hybrid post-quantum and SSH keys. Loads the library on first use. */
 import { KeyturnError } from '../errors.ts';
 import { Secret } from '../secret.ts';
 import { isBech32 } from './bech32.ts';
+import { parseSshPublic, sshIdentity, sshProblem, sshPublicOf, sshPublicText, sshRecipient } from './ssh.ts';
 
 export { fingerprint } from './fingerprint.ts';
 
@@ -21,12 +22,12 @@ export async function encrypt(plain: Uint8Array, recipients: string[]): Promise<
       hint: 'list at least one age recipient under spec.reconcilers in keyturn.yaml',
     });
   }
-  const { Encrypter } = await load();
+  const { Encrypter, Stanza } = await load();
   const encrypter = new Encrypter();
   for (const recipient of unique) {
     const problem = recipientProblem(recipient);
     if (problem !== null) throw new KeyturnError('recipient', problem, { hint: recipientHint });
-    encrypter.addRecipient(recipient);
+    encrypter.addRecipient(isSsh(recipient) ? sshRecipient(recipient, Stanza) : recipient);
   }
   return encrypter.encrypt(plain);
 }
@@ -41,7 +42,8 @@ export async function decrypt(bytes: Uint8Array, identities: Secret[], place: st
   const decrypter = new Decrypter();
   for (const identity of identities) {
     try {
-      decrypter.addIdentity(identity.reveal());
+      const text = identity.reveal();
+      decrypter.addIdentity(isPem(text) ? sshIdentity(text) : text);
     } catch {
       throw malformedIdentity();
     }
@@ -54,25 +56,67 @@ export async function decrypt(bytes: Uint8Array, identities: Secret[], place: st
     const mine = (await Promise.all(identities.map(recipientOf))).map(shortened).join(', ');
     throw new KeyturnError(place, 'not for you: it is not encrypted to your identity', {
       code: 'NO_IDENTITY',
-      hint: `yours is ${mine || 'missing'}: \`keyturn access\` shows who can read what, --identity FILE uses another one`,
+      hint: `yours is ${mine || 'missing'}: keyturn access shows who can read what, --identity FILE uses another one`,
     });
   }
 }
 
 /** The error for bytes that are not what keyturn wrote, by accident or not. */
 export function damaged(place: string, what: string): KeyturnError {
-  return new KeyturnError(place, what, {
+  return new KeyturnError(place, `tampered: ${what}`, {
     code: 'DAMAGED',
     exit: 3,
     hint: 'restore the file from the git history; nothing was changed',
   });
 }
 
-/** The public recipient (`age1…` or `age1pq1…`) of an identity. */
+/**
+ * The plaintext of a file that a passphrase protects (`age -p`), armored or not. Null when the passphrase is wrong;
+ * what `decrypt` throws for a file that is not whole.
+ */
+export async function decryptWithPassphrase(
+  bytes: Uint8Array,
+  passphrase: Secret,
+  place: string,
+): Promise<Secret | null> {
+  const { Decrypter } = await load();
+  const file = isArmored(bytes) ? await dearmor(Buffer.from(bytes).toString(), place) : bytes;
+  const decrypter = new Decrypter();
+  decrypter.addPassphrase(passphrase.reveal());
+  try {
+    return new Secret(Buffer.from(await decrypter.decrypt(file)).toString());
+  } catch (error) {
+    if (error instanceof Error && error.message === nobodyMatched) return null;
+    throw damaged(place, 'is not a whole age file');
+  }
+}
+
+const isArmored = (bytes: Uint8Array): boolean => startsWith(bytes, '-----BEGIN AGE ENCRYPTED FILE-----');
+
+/** Whether the bytes begin an age file, armored or not. */
+export const isAgeFile = (bytes: Uint8Array): boolean =>
+  isArmored(bytes) || startsWith(bytes, 'age-encryption.org/v1\n');
+
+const startsWith = (bytes: Uint8Array, text: string): boolean =>
+  Buffer.from(bytes.subarray(0, text.length)).toString('latin1') === text;
+
+/** Identities are `AGE-SECRET-KEY-…`, or the PKCS #8 PEM of an SSH key. */
+const isPem = (identity: string): boolean => identity.startsWith('-----BEGIN ');
+
+const isSsh = (recipient: string): boolean => recipient.startsWith('ssh-');
+
+/** The spelling of a recipient that its fingerprint is made of: an SSH key without its comment. */
+export function plainRecipient(text: string): string {
+  const ssh = isSsh(text) ? parseSshPublic(text) : null;
+  return ssh ? sshPublicText(ssh) : text;
+}
+
+/** The public recipient (`age1…`, `age1pq1…`, `ssh-…`) of an identity. */
 export async function recipientOf(identity: Secret): Promise<string> {
   const { identityToRecipient } = await load();
   try {
-    return await identityToRecipient(identity.reveal());
+    const text = identity.reveal();
+    return isPem(text) ? sshPublicOf(text) : await identityToRecipient(text);
   } catch {
     throw malformedIdentity();
   }
@@ -85,13 +129,16 @@ export async function generateIdentity(): Promise<Secret> {
 }
 
 /** What a person should do about any `recipientProblem`. */
-export const recipientHint = 'a recipient is the public key that `keyturn keygen` or `age-keygen` prints';
+export const recipientHint =
+  'a recipient is the public key that keyturn keygen or age-keygen prints, or a line of ~/.ssh/id_ed25519.pub';
 
 /** Why keyturn cannot encrypt to `text`, as a phrase after its subject, or null. Never repeats the text. */
 export function recipientProblem(text: string): string | null {
   if (/^age-secret-key-/i.test(text.trim())) return 'is a secret key where a public one (age1…) belongs';
-  if (/^ssh-/.test(text)) return 'is an SSH key; only age recipients (age1…) are supported';
-  if (!text.startsWith('age1')) return 'is not an age recipient (age1…)';
+  if (/-----BEGIN [A-Z ]*PRIVATE KEY/.test(text))
+    return 'is a private key where a public one (ssh-ed25519 …) belongs';
+  if (/^(ssh|ecdsa|sk)-/.test(text)) return sshProblem(text);
+  if (!text.startsWith('age1')) return 'is not an age recipient (age1…) or SSH public key (ssh-…)';
   if (isBech32(text, 'age', 32) || isBech32(text, 'age1pq', 1216)) return null;
   if (!text.startsWith('age1pq1') && text.indexOf('1', 4) > 0)
     return 'needs an age plugin, which is not supported';

@@ -1,14 +1,17 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { Plan, Result } from '../engine/model.ts';
+import type { Action, Plan, Result } from '../engine/model.ts';
 import { effective } from '../engine/plan.ts';
+import { credentialSecrets } from '../engine/world.ts';
 import { type ExitCode, KeyturnError } from '../errors.ts';
+import type { Console } from '../output/console.ts';
 import { renderJson } from '../output/json.ts';
 import { readPlanFile } from '../output/plan-json.ts';
 import { renderPlanText } from '../output/plan-text.ts';
 import type { Progress } from '../output/progress.ts';
 import { applyPlan, makePlan, type PlanRequest, refuseUnpublished, type Session } from '../run.ts';
-import { confirm } from './confirm.ts';
+import { type Note, tell } from '../tell.ts';
+import { confirm, mayAssent } from './confirm.ts';
 import { type Command, type Context, sessionWithProgress } from './context.ts';
 
 /** `keyturn apply`: carries the plan out. */
@@ -16,7 +19,7 @@ export const apply: Command<[PlanRequest & { plan?: string | undefined }]> = asy
   const reviewed = options.plan === undefined ? null : await readReviewed(context, options.plan);
   const { session, progress } = await sessionWithProgress(context);
   await refuseUnpublished(session);
-  const made = await makePlan(session, options);
+  const made = await makePlan(session, { ...options, assent: mayAssent(context) });
   if (reviewed && reviewed.checksum !== made.checksum)
     throw new KeyturnError(options.plan ?? 'plan', 'is not what would be done now', {
       hint: 'state, manifests or the clock have moved on since it was made: run keyturn plan --out again and review it',
@@ -34,20 +37,42 @@ export async function carryOut(
 ): Promise<ExitCode> {
   const { console } = context;
   console.words(renderPlanText(plan, { color: console.color.words }));
-  if (plan.unsafe.length > 0 && request.force !== true)
+  if (plan.unsafe.length > 0 && request.force !== true) {
+    printNotes(console, await tell(session, plan, []));
     throw new KeyturnError('plan', `is not safe: ${plan.unsafe.join('; ')}`, {
       hint: 'review it, then run keyturn apply --force',
       exit: 3,
     });
+  }
   const actions = effective(plan);
   if (actions.length > 0)
-    await confirm(context, `Apply ${actions.length} ${actions.length === 1 ? 'change' : 'changes'}?`);
+    await confirm(
+      context,
+      `Apply ${actions.length} ${actions.length === 1 ? 'change' : 'changes'}${among(session, actions)}?`,
+    );
   const { results, followed } =
     actions.length > 0 ? await applyPlan(session, plan) : { results: [], followed: null };
   if (actions.length > 0) progress.end(results);
   if (followed !== null) console.words(`keyturn: ${followed}`);
+  printNotes(console, await tell(session, plan, results));
   if (context.json) console.data(renderJson({ plan, results }));
   return worst(results, plan);
+}
+
+/** What people were told, or could not be, after everything else is done. */
+export function printNotes(console: Console, notes: readonly Note[]): void {
+  for (const { level, text } of notes) {
+    if (level === 'info') console.words(`keyturn: ${text}`);
+    else if (console.actions) console.command({ name: 'warning', message: text });
+    else console.warn(`keyturn: ${text}`);
+  }
+}
+
+/** The question names what every other secret of a target depends on. */
+function among(session: Session, actions: readonly Action[]): string {
+  const credentials = credentialSecrets(session.desired);
+  const names = actions.filter((a) => a.verb === 'rotate' && credentials.has(a.secret)).map((a) => a.secret);
+  return names.length === 0 ? '' : `, among them what targets log in with (${names.join(', ')})`;
 }
 
 /** A human's matter outranks a failure, which outranks what a rerun recovers. */

@@ -1,4 +1,4 @@
-import type { ExitCode } from '../errors.ts';
+import { type ExitCode, KeyturnError } from '../errors.ts';
 import type { Host } from '../host.ts';
 import type { Console } from '../output/console.ts';
 import { createProgress, type Progress } from '../output/progress.ts';
@@ -31,6 +31,17 @@ export async function sessionWithProgress(
     emit: (event) => progress.on(event),
   });
   return { session, progress };
+}
+
+/** A session, or null for a reader: the state is sealed to reconcilers and planners only. */
+export async function sessionIfReadable(context: Context): Promise<Session | null> {
+  try {
+    return await quietSession(context);
+  } catch (error) {
+    const expected = ['NO_IDENTITY', 'UNKNOWN_SIGNER'];
+    if (error instanceof KeyturnError && expected.includes(error.code ?? '')) return null;
+    throw error;
+  }
 }
 
 export const quietSession = (context: Context): Promise<Session> =>

@@ -1,30 +1,42 @@
-import type { ExitCode } from '../errors.ts';
+import { type ExitCode, KeyturnError } from '../errors.ts';
 import { renderJson } from '../output/json.ts';
 import { readPublished } from '../reader.ts';
 import type { Context } from './context.ts';
+import { envName } from './env-names.ts';
 
 export type GetFormat = 'raw' | 'json' | 'env';
 
+export interface GetOptions {
+  version?: number | undefined;
+  field?: string | undefined;
+  format: GetFormat;
+  repo?: string | undefined;
+  ref?: string | undefined;
+}
+
 /** `keyturn get NAME`: the one command that prints a value. Needs an identity that may read it, not the state. */
-export async function get(
-  context: Context,
-  name: string,
-  options: { version?: number | undefined; field?: string | undefined; format: GetFormat },
-): Promise<ExitCode> {
+export async function get(context: Context, name: string, options: GetOptions): Promise<ExitCode> {
   const { host, console } = context;
-  const { value, fields, version, notes } = await readPublished(host, name, {
+  const { field, repo, ref } = options;
+  const { values, notes } = await readPublished(host, [{ name, version: options.version }], {
     identity: context.identity,
-    version: options.version,
-    field: options.field,
+    repo,
+    ref,
   });
+  const [found] = values;
+  if (!found) throw new Error('nothing was read');
+  const { value, fields, version } = found;
+  if (field !== undefined && field !== 'password' && fields[field] === undefined)
+    throw new KeyturnError(name, `has no field ${field}`, {
+      hint: `it has password, ${Object.keys(fields).sort().join(', ')}`,
+    });
   for (const note of notes) console.warn(`keyturn: ${note}`);
   if (options.format === 'json')
     console.value(`${renderJson({ name, version, ...fields, password: value.reveal() })}\n`);
   else if (options.format === 'env')
     console.value(`${envLines(name, { ...fields, password: value.reveal() })}\n`);
   else {
-    const shown =
-      options.field === undefined || options.field === 'password' ? value.reveal() : fields[options.field];
+    const shown = field === undefined || field === 'password' ? value.reveal() : fields[field];
     console.value(host.stdout.isTTY === true ? `${shown}\n` : `${shown}`);
   }
   return 0;
@@ -32,8 +44,7 @@ export async function get(
 
 /** `PROD_MYSQL_REPORTING_PASSWORD='…'`: lines that a POSIX shell reads back exactly. */
 function envLines(name: string, fields: Record<string, string>): string {
-  const prefix = name.toUpperCase().replace(/[^A-Z0-9]+/g, '_');
   return Object.entries(fields)
-    .map(([field, value]) => `${prefix}_${field.toUpperCase()}='${value.replaceAll("'", `'\\''`)}'`)
+    .map(([field, value]) => `${envName(name, field)}='${value.replaceAll("'", `'\\''`)}'`)
     .join('\n');
 }

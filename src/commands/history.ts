@@ -1,6 +1,6 @@
 import { renderJson } from '../output/json.ts';
 import { renderTable } from '../output/tables.ts';
-import type { SecretRecord } from '../state/model.ts';
+import type { Pending, SecretRecord } from '../state/model.ts';
 import { walkHistory } from '../state/walk.ts';
 import { type Command, quietSession } from './context.ts';
 import { findRecord, minute } from './list.ts';
@@ -41,12 +41,16 @@ export const history: Command<[string]> = async (context, name) => {
   return 0;
 };
 
+/** Why it was claimed: of a wish or a changed token the words, elsewhere the kind. */
+const said = ({ why, reason }: Pending): string =>
+  (why === 'flagged' || why === 'rotate-token') && reason !== undefined ? `${why}: ${reason}` : why;
+
 function difference(before: SecretRecord | undefined, after: SecretRecord): string {
   const words: string[] = [];
   for (const [v, version] of Object.entries(after.versions)) {
     const was = before?.versions[v]?.stage;
     if (was === version.stage) continue;
-    const why = version.stage === 'pending' && after.pending ? ` (${after.pending.why})` : '';
+    const why = version.stage === 'pending' && after.pending ? ` (${said(after.pending)})` : '';
     words.push(`v${v} ${version.stage}${why}`);
   }
   if (before?.pending && after.pending && before.pending.claim.id !== after.pending.claim.id)

@@ -1,16 +1,18 @@
 import { nextDue } from '../engine/decide.ts';
 import { recordOf } from '../engine/plan.ts';
 import { KeyturnError } from '../errors.ts';
+import { loadManifests } from '../manifests/load.ts';
 import { renderJson } from '../output/json.ts';
 import { renderTable } from '../output/tables.ts';
-import type { Session } from '../run.ts';
+import { promotedVersions } from '../reader.ts';
+import { projectRoot, type Session } from '../run.ts';
 import type { SecretRecord } from '../state/model.ts';
-import { type Command, quietSession } from './context.ts';
+import { type Command, type Context, quietSession, sessionIfReadable } from './context.ts';
 
 /** `keyturn list`: every declared or recorded secret, with its version and when it falls due. */
 export const list: Command<[]> = async (context) => {
-  const session = await quietSession(context);
-  const rows = overview(session);
+  const session = await sessionIfReadable(context);
+  const rows = session ? overview(session) : await published(context);
   if (context.json) context.console.data(renderJson(rows));
   else
     context.console.data(
@@ -29,6 +31,24 @@ export const list: Command<[]> = async (context) => {
     );
   return 0;
 };
+
+/** What a reader sees: names and promoted versions; everything else is in the state. */
+async function published(context: Context): Promise<Row[]> {
+  const { host, console } = context;
+  const { secrets } = await loadManifests(projectRoot(host.cwd), { env: host.env });
+  const versions = await promotedVersions(host, [...secrets.keys()]);
+  console.words('keyturn: names and versions only; the rest is for reconcilers and planners');
+  return [...secrets.values()]
+    .map(({ name, target }) => ({
+      name,
+      target,
+      version: versions.get(name) ?? null,
+      health: '-',
+      promotedAt: null,
+      nextDue: null,
+    }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+}
 
 interface Row {
   name: string;

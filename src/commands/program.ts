@@ -1,7 +1,7 @@
 /** The command line: names, options and help; each command's code is loaded when it is called. */
 import { resolve } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
-import { type ExitCode, KeyturnError } from '../errors.ts';
+import { type ChildExit, type ExitCode, KeyturnError } from '../errors.ts';
 import type { Host } from '../host.ts';
 import { type Console, createConsole } from '../output/console.ts';
 import { exitCodeOf, renderError } from '../output/errors.ts';
@@ -13,8 +13,8 @@ const exitCodes = `
 keyturn --version prints the version.
 Exit codes: 0 done, 1 failed, 2 changes pending (plan --detailed-exitcode), 3 a human is needed, 75 temporary (a rerun recovers).`;
 
-export function buildProgram(host: Host): (argv: readonly string[]) => Promise<ExitCode> {
-  let code: ExitCode = 0;
+export function buildProgram(host: Host): (argv: readonly string[]) => Promise<ExitCode | ChildExit> {
+  let code: ExitCode | ChildExit = 0;
   const console = (flags: { quiet?: boolean; json?: boolean } = {}): Console =>
     createConsole({
       stdout: host.stdout,
@@ -23,7 +23,10 @@ export function buildProgram(host: Host): (argv: readonly string[]) => Promise<E
       quiet: flags.quiet === true,
       json: flags.json === true,
     });
-  const run = (work: (context: Context) => Promise<ExitCode>, command: Command): Promise<void> => {
+  const run = (
+    work: (context: Context) => Promise<ExitCode | ChildExit>,
+    command: Command,
+  ): Promise<void> => {
     const flags = command.optsWithGlobals<{
       identity?: string;
       json?: boolean;
@@ -67,7 +70,7 @@ export function buildProgram(host: Host): (argv: readonly string[]) => Promise<E
   };
 }
 
-type Run = (work: (context: Context) => Promise<ExitCode>, command: Command) => Promise<void>;
+type Run = (work: (context: Context) => Promise<ExitCode | ChildExit>, command: Command) => Promise<void>;
 
 function describe(run: Run): Command {
   const program = new Command('keyturn')
@@ -95,6 +98,8 @@ function describe(run: Run): Command {
     .option('--out <file>', 'also write the plan there, for apply --plan')
     .option('--only <globs...>', 'only secrets whose names match')
     .option('--detailed-exitcode', 'exit 2 when there is something to do', false)
+    .option('--days <n>', 'what rotates when in the days to come, instead', daysAhead)
+    .option('--fail-overdue', 'exit 3 when a rotation is overdue: for a monitor outside the job', false)
     .action((options, command) =>
       run(
         async (c) =>
@@ -111,9 +116,10 @@ function describe(run: Run): Command {
     .action((options, command) => run(async (c) => (await import('./apply.ts')).apply(c, options), command));
   program
     .command('rotate <names...>')
-    .description('rotate now')
+    .description('rotate now; what a target logs in with needs --yes, or an answer on a terminal')
     .option('--flag', 'record the wish for the next job instead; needs push rights only', false)
     .option('--reason <text>', 'for the history')
+    .option('--to-version <n>', 'set an earlier value again, as a new version', positive)
     .option('--force', 'also within a grace, a back-off or right after a rotation', false)
     .action((names, options, command) =>
       run(async (c) => (await import('./rotate.ts')).rotate(c, names, options), command),
@@ -123,6 +129,8 @@ function describe(run: Run): Command {
     .description('print the current value')
     .option('--version <n>', 'an earlier version', positive)
     .option('--field <field>', 'password, username, …')
+    .option('--repo <url>', 'read from this repository, without a clone; only the one file is fetched')
+    .option('--ref <ref>', 'with --repo: the branch that holds the values; default its HEAD')
     .addOption(new Option('--format <format>').choices(['raw', 'json', 'env']).default('raw'))
     .action((name, options, command) =>
       run(
@@ -131,6 +139,41 @@ function describe(run: Run): Command {
         command,
       ),
     );
+  program
+    .command('exec [command...]')
+    .description('run a command with values in its environment: exec --secret NAME[=VAR] -- CMD')
+    .option(
+      '--secret <name>',
+      'NAME for NAME_PASSWORD and NAME_USERNAME, NAME=VAR for the password in VAR',
+      collect,
+      [],
+    )
+    .option('--repo <url>', 'read from this repository, without a clone')
+    .option('--ref <ref>', 'with --repo: the branch that holds the values; default its HEAD')
+    .action((words, options, command) =>
+      run(async (c) => (await import('./exec.ts')).exec(c, words, options), command),
+    );
+  program
+    .command('access [name]')
+    .description('who can read a secret; or what a reader can, or a lost key could')
+    .option('--reader <reader>', 'name or recipient: what it can read')
+    .option(
+      '--exposed <recipient>',
+      'what it could ever open, from the history, and what of that is still valid',
+    )
+    .action((name, options, command) =>
+      run(async (c) => (await import('./access.ts')).access(c, name, options), command),
+    );
+  program
+    .command('approve [names...]')
+    .description('let the readers in whom the manifests name (trust: signed); needs a signing key')
+    .action((names, _, command) =>
+      run(async (c) => (await import('./approve.ts')).approve(c, names), command),
+    );
+  program
+    .command('rekey [names...]')
+    .description('re-encrypt for the reconcilers and readers of now; rotate nothing')
+    .action((names, _, command) => run(async (c) => (await import('./rekey.ts')).rekey(c, names), command));
   program
     .command('list')
     .description('every secret, its version and when it falls due')
@@ -151,6 +194,13 @@ function describe(run: Run): Command {
       run(async (c) => (await import('./verify.ts')).verify(c, names, options), command),
     );
   waysOut(program, run);
+  program
+    .command('doctor')
+    .description('check git, identity and targets, and show host keys to pin; each finding with its fix')
+    .option('--ssh <host:port>', 'only show the host key of this server')
+    .action((options, command) =>
+      run(async (c) => (await import('./doctor.ts')).doctor(c, options), command),
+    );
   program
     .command('seal')
     .description('encrypt a value from stdin for a manifest')
@@ -185,6 +235,13 @@ function waysOut(program: Command, run: Run): void {
     .description('take a value from stdin that the target accepts already')
     .action((name, _, command) => run(async (c) => (await load()).adopt(c, name), command));
   program
+    .command('destroy <name>')
+    .description('forget a secret whose manifest is gone, with every value')
+    .option('--retire', 'make the target refuse its value first', false)
+    .action((name, options, command) =>
+      run(async (c) => (await import('./destroy.ts')).destroy(c, name, options), command),
+    );
+  program
     .command('rebind <name>')
     .description("allow a secret's changed host, port, account or CA")
     .action((name, _, command) => run(async (c) => (await load()).rebind(c, name), command));
@@ -192,6 +249,13 @@ function waysOut(program: Command, run: Run): void {
     .command('unlock <name>')
     .description('the owner of its claim is gone for good, or its account is unlocked: try at once')
     .action((name, _, command) => run(async (c) => (await load()).unlock(c, name), command));
+}
+
+const collect = (text: string, before: string[]): string[] => [...before, text];
+
+function daysAhead(text: string): number {
+  if (/^[1-9]\d{0,2}$/.test(text) && Number(text) <= 366) return Number(text);
+  throw new KeyturnError(`--days ${text}`, 'is no number of days', { hint: 'write 1 to 366' });
 }
 
 function positive(text: string): number {

@@ -1,13 +1,10 @@
 import pLimit from 'p-limit';
-import { recordOf } from '../engine/plan.ts';
-import { targetCredentials } from '../engine/world.ts';
+import { askCurrent } from '../engine/check.ts';
 import { KeyturnError } from '../errors.ts';
 import type { RotatedSecret } from '../manifests/model.ts';
 import { renderJson } from '../output/json.ts';
 import { renderTable } from '../output/tables.ts';
 import type { Session } from '../run.ts';
-import type { SecretRecord } from '../state/model.ts';
-import { versionOf } from '../state/transitions.ts';
 import { walkHistory } from '../state/walk.ts';
 import { type Command, quietSession } from './context.ts';
 
@@ -44,43 +41,16 @@ export const verify: Command<[string[], { history: boolean }]> = async (context,
   return reports.some((r) => r.result === 'no answer') ? 75 : 0;
 };
 
-async function check(secret: RotatedSecret, session: Session): Promise<Report> {
-  const { desired, ledger, world } = session;
-  const record = recordOf(secret, Object.values(ledger.state.records));
-  const target = desired.targets.get(secret.target);
+async function check(secret: RotatedSecret, { desired, world }: Session): Promise<Report> {
+  const answer = await askCurrent(secret, desired, world);
   const report = (result: string, detail: string): Report => ({
     secret: secret.name,
-    version: record?.current ?? null,
+    version: answer.record?.current ?? null,
     result,
     detail,
   });
-  if (!record || record.current === null || !target) return report('skipped', 'has no version yet');
-  if (record.pending) return report('skipped', `v${record.pending.v} is pending; keyturn apply settles it`);
-  const pause = record.sched.probeAfter;
-  if (pause !== null && Date.parse(pause) > world.clock.now().getTime())
-    return report('skipped', `the account may be locked; not tried before ${pause}`);
-  const driver = await world.driver(target.type);
-  if (
-    JSON.stringify(driver.binding(target, secret.account)) !==
-    JSON.stringify(bound(record, driver.binding(target, secret.account)))
-  )
-    return report('skipped', 'its manifest points elsewhere than it is bound to; keyturn rebind');
-  const { value } = await ledger.readVersion(record, record.current);
-  const login = await targetCredentials(world, desired, target);
-  const { username } = versionOf(record, record.current);
-  const rotator = driver.rotator({
-    target,
-    username,
-    host: secret.account.host,
-    account: secret.account,
-    actor: 'self',
-    admin: login.r === 'resolved' ? login.credentials : undefined,
-    current: value,
-    retain: false,
-    mark: { uid: record.uid, version: record.current },
-  });
-  const probe = await rotator.probe(value);
-  await rotator.close();
+  if (answer.r === 'skipped') return report('skipped', answer.detail);
+  const { probe } = answer;
   switch (probe.r) {
     case 'ok':
       return report('ok', 'logged in');
@@ -97,12 +67,6 @@ async function check(secret: RotatedSecret, session: Session): Promise<Report> {
       return report('no answer', probe.detail);
   }
 }
-
-/** The recorded binding with the keys in the order of `like`, to compare. */
-const bound = (record: SecretRecord, like: SecretRecord['binding']): SecretRecord['binding'] =>
-  Object.fromEntries(
-    Object.keys(like).map((key) => [key, record.binding[key as keyof typeof like]]),
-  ) as unknown as typeof like;
 
 /** Signatures and chain of every segment that the branch's history holds. Offline. */
 async function verifyHistory({ console, json }: Parameters<typeof verify>[0], session: Session): Promise<0> {

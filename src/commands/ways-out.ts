@@ -4,17 +4,19 @@ import { adopt as adoptValue } from '../engine/adopt.ts';
 import type { Action } from '../engine/model.ts';
 import { makeRepair, type Repair } from '../engine/repair.ts';
 import { KeyturnError } from '../errors.ts';
-import { applyPlan, makePlan, refuseUnpublished, type Session } from '../run.ts';
+import { applyPlan, makePlan, refuseUnpublished } from '../run.ts';
 import { rebound, unlocked } from '../state/bookkeeping.ts';
 import type { Change } from '../state/ledger.ts';
 import type { SecretRecord } from '../state/model.ts';
 import { nextVersion } from '../state/transitions.ts';
 import { driverOf } from '../targets/registry.ts';
-import { carryOut, worst } from './apply.ts';
+import { tell } from '../tell.ts';
+import { carryOut, printNotes, worst } from './apply.ts';
 import { confirm } from './confirm.ts';
-import { type Command, type Context, quietSession, sessionWithProgress } from './context.ts';
+import { type Command, quietSession, sessionWithProgress } from './context.ts';
 import { findRecord } from './list.ts';
 import { readValue } from './seal.ts';
+import { writeChanges } from './write.ts';
 
 /** `keyturn recover [NAME…]`: settles what an interrupted run left pending and rotates nothing else. */
 export const recover: Command<[string[], { force: boolean }]> = async (context, names, { force }) => {
@@ -36,11 +38,10 @@ export const reconcile: Command<[string]> = async (context, name) => {
   const record = findRecord(session, name);
   const repair: Repair = makeRepair(session.desired, record);
   await confirm(context, `Set a value for ${name} with the credentials of ${record.target}?`);
-  const { results } = await applyPlan(
-    { ...session, desired: repair.desired },
-    repair.plan(await makePlan(session)),
-  );
+  const plan = repair.plan(await makePlan(session));
+  const { results } = await applyPlan({ ...session, desired: repair.desired }, plan);
   progress.end(results);
+  printNotes(context.console, await tell(session, plan, results));
   return worst(results);
 };
 
@@ -76,7 +77,8 @@ export const adopt: Command<[string]> = async (context, name) => {
     session.desired,
     session.world,
   );
-  if (change && result.outcome === 'done') await write(context, session, change, `adopt ${name} v${v}`);
+  if (change && result.outcome === 'done')
+    await writeChanges(context, session, [change], `adopt ${name} v${v}`);
   progress.end([result]);
   return worst([result]);
 };
@@ -99,7 +101,7 @@ export const rebind: Command<[string]> = async (context, name) => {
   for (const [key, value] of differences)
     context.console.words(`  ${key}: ${record.binding[key as keyof typeof binding]} -> ${value}`);
   await confirm(context, `Send the credential of ${name} there from now on?`);
-  await write(context, session, changeOf(record, rebound(record, binding)), `rebind ${name}`);
+  await writeChanges(context, session, [changeOf(record, rebound(record, binding))], `rebind ${name}`);
   return 0;
 };
 
@@ -112,7 +114,7 @@ export const unlock: Command<[string]> = async (context, name) => {
       context,
       `Is ${record.pending.claim.by.runner}, which claimed ${name}, certainly not running?`,
     );
-  await write(context, session, changeOf(record, unlocked(record)), `unlock ${name}`);
+  await writeChanges(context, session, [changeOf(record, unlocked(record))], `unlock ${name}`);
   return 0;
 };
 
@@ -123,25 +125,3 @@ const changeOf = (from: SecretRecord, to: SecretRecord): Change => ({
   to,
   writes: [],
 });
-
-async function write(context: Context, session: Session, change: Change, what: string): Promise<void> {
-  const outcome = await session.ledger.commit([change], `keyturn: ${what}`);
-  if (outcome.r === 'refused')
-    throw new KeyturnError(session.repository.place, `refused the push: ${outcome.detail}`, {
-      hint: 'you need the right to push there',
-    });
-  if (outcome.r === 'unknown')
-    throw new KeyturnError(session.repository.place, `did not answer: ${outcome.detail}`, {
-      hint: 'run it again',
-      exit: 75,
-      left: 'unknown',
-    });
-  if (outcome.lost.length > 0)
-    throw new KeyturnError(change.name, 'was changed by another run meanwhile', {
-      hint: 'look at it again, then repeat',
-      exit: 75,
-    });
-  const followed = await session.repository.followTip(outcome.commit);
-  context.console.words(`keyturn: ${what}: pushed ${outcome.commit.slice(0, 7)}`);
-  if (followed !== null) context.console.words(`keyturn: ${followed}`);
-}

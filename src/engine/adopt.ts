@@ -1,14 +1,15 @@
 /** Takes over a credential that exists: the target is asked by one login and never changed. */
 import type { Desired, RotatedSecret } from '../manifests/model.ts';
 import type { Secret } from '../secret.ts';
+import { approvalsOf, named } from '../state/readers.ts';
 import { adopted } from '../state/transitions.ts';
 import { keep } from './attempt.ts';
+import { declaredFor } from './audience.ts';
 import { base, notNow } from './conclude.ts';
-import { recipientsOf } from './decide.ts';
 import type { Action } from './model.ts';
-import { blank } from './prepare.ts';
+import { blank, keyed } from './prepare.ts';
 import type { Done } from './upkeep.ts';
-import { recordNamed, type World } from './world.ts';
+import { audienceNow, recordNamed, routeTo, type World } from './world.ts';
 
 /** Records a value that the target accepts already. The target is asked by one login and never changed. */
 export async function adopt(
@@ -26,6 +27,8 @@ export async function adopt(
   const known = world.ledger.record(record.uid);
   const name = username ?? secret.account.usernames[0];
   world.emit({ kind: 'step', secret: secret.name, step: 'adopt', version: action.to ?? 1 });
+  const mark = { uid: record.uid, version: action.to ?? 1 };
+  const { route } = await routeTo(world, desired, target);
   const rotator = driver.rotator({
     target,
     username: name,
@@ -35,7 +38,9 @@ export async function adopt(
     admin: undefined,
     current: value,
     retain: false,
-    mark: { uid: record.uid, version: action.to ?? 1 },
+    mark,
+    ...keyed(secret),
+    ...route,
   });
   const probe = await rotator.probe(value);
   await rotator.close();
@@ -53,23 +58,28 @@ export async function adopt(
           : null,
       },
     );
-    return { action, ...notNow(action, known, outcome, world.clock.now()) };
+    const ended = notNow(action, known ?? (human ? record : undefined), outcome, world.clock.now());
+    return { action, ...ended, change: ended.change && { ...ended.change, from: known } };
   }
   const v = (action.to ?? 1) as number;
+  const audience = audienceNow(secret, record, desired, world);
   const { write, sealed } = await world.ledger.seal(
     record,
     v,
-    { value, fields: { username: name } },
-    recipientsOf(secret, desired.project.reconcilers),
+    { value, fields: { username: name, ...(await driver.describe?.(value, mark)) } },
+    audience.to.map((reader) => reader.recipient),
   );
   const at = world.clock.now().toISOString();
-  const to = adopted(record, {
+  const next = adopted(record, {
     at,
     username: name,
     sealed,
     verified: { at, how: 'login' },
     rotateToken: secret.rotateToken ?? null,
+    protected: secret.deleteProtection,
   });
+  const declared = declaredFor(secret, desired.project.reconcilers, world.clock.now());
+  const to = named(approvalsOf(next, declared, desired.project.trust === 'signed'), audience.to);
   return {
     action,
     change: {

@@ -44,8 +44,8 @@ function phases(
     { actions: pick(['resume'], true), size: 1 },
     { actions: pick(['adopt'], true), size: 1 },
     { actions: pick(['resume'], false), size: waveSize },
-    { actions: pick(['adopt', 'retire', 'rekey'], false), size: waveSize },
-    { actions: pick(['retire', 'rekey'], true), size: 1 },
+    { actions: pick(['adopt', 'retire', 'rekey', 'verify'], false), size: waveSize },
+    { actions: pick(['retire', 'rekey', 'verify'], true), size: 1 },
     { actions: pick(['rotate'], false), size: waveSize },
     { actions: pick(['rotate'], true), size: 1 },
   ].filter((phase) => phase.actions.length > 0);
@@ -88,7 +88,7 @@ async function rotateAll(
     );
     for (const { item, result, redraw, change } of concluded) {
       const settled = outcome ? told(result, change, outcome) : result;
-      if (redraw && settled === result && item.refusals + 1 < redraws)
+      if (redraw && settled === result && item.refusals + 1 < redraws && item.action.restore === undefined)
         queue.push({ ...item, refusals: item.refusals + 1, action: { ...item.action, verb: 'rotate' } });
       else done(settled);
     }

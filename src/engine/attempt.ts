@@ -3,6 +3,7 @@ import type { RotatedSecret } from '../manifests/model.ts';
 import type { Secret } from '../secret.ts';
 import type { Failure } from '../state/bookkeeping.ts';
 import type { Health, SecretRecord, VersionRecord } from '../state/model.ts';
+import { isBlind } from '../state/readers.ts';
 import { versionOf } from '../state/transitions.ts';
 import type { ChosenDriver, ChosenRotator, RotationJob } from '../targets/driver.ts';
 import { lease, type World } from './world.ts';
@@ -62,6 +63,7 @@ export async function currentValue(
   world: World,
 ): Promise<Secret | undefined> {
   if (record.current === null || versionOf(record, record.current).username !== username) return undefined;
+  if (isBlind(record, record.current)) return undefined;
   return (await world.ledger.readVersion(record, record.current)).value;
 }
 
@@ -70,7 +72,11 @@ async function olderValue(record: SecretRecord, world: World): Promise<{ v: numb
   const candidates = Object.entries(record.versions)
     .map(([v, version]) => ({ v: Number(v), stage: version.stage }))
     .filter(
-      ({ v, stage }) => stage !== 'pending' && stage !== 'current' && !record.pending?.tried.includes(v),
+      ({ v, stage }) =>
+        stage !== 'pending' &&
+        stage !== 'current' &&
+        !record.pending?.tried.includes(v) &&
+        !isBlind(record, v),
     )
     .sort((a, b) => Number(b.stage === 'abandoned') - Number(a.stage === 'abandoned') || b.v - a.v);
   const [best] = candidates;

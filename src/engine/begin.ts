@@ -1,21 +1,25 @@
 /** A new claim: look at the target, draw the value, seal it for its readers. Nothing is pushed or sent here. */
-import type { RotatedSecret } from '../manifests/model.ts';
+import type { Desired, RotatedSecret } from '../manifests/model.ts';
 import { drawPassword, strengthen } from '../password.ts';
+import type { Secret } from '../secret.ts';
 import type { Change } from '../state/ledger.ts';
 import type { Claim, SecretRecord } from '../state/model.ts';
+import { approvalsOf, named } from '../state/readers.ts';
 import { claimed, nextVersion, versionOf } from '../state/transitions.ts';
 import type { ChosenDriver, Preflight } from '../targets/driver.ts';
 import { attemptOf, currentValue, type Keep, keep } from './attempt.ts';
-import { clockSkew, recipientsOf } from './decide.ts';
+import { declaredFor } from './audience.ts';
+import { clockSkew } from './decide.ts';
+import { removedNews } from './notices.ts';
 import type { Base, Item, Prepared } from './prepare.ts';
-import { lease, mutationDeadline, type World } from './world.ts';
+import { audienceNow, lease, mutationDeadline, type World } from './world.ts';
 
 export async function begin(
   item: Item,
   record: SecretRecord,
   driver: ChosenDriver,
   base: Base,
-  reconcilers: readonly string[],
+  desired: Desired,
   world: World,
 ): Promise<Prepared> {
   const { secret, action } = item;
@@ -37,10 +41,22 @@ export async function begin(
   if (stale) return no(stale);
   const constraints = driver.constraints(base.target);
   const policy = strengthen(secret.passwordPolicy, item.refusals, constraints);
-  const value = drawPassword(policy, constraints, world.random);
-  const recipients = recipientsOf(secret, reconcilers);
-  const { write, sealed } = await world.ledger.seal(record, v, { value, fields: { username } }, recipients);
-  const to = claimed(record, {
+  const draw = async (): Promise<Secret> =>
+    (secret.keyType && (await driver.generate?.(secret.keyType, job.mark))) ??
+    drawPassword(policy, constraints, world.random);
+  const value =
+    action.restore === undefined
+      ? await draw()
+      : (await world.ledger.readVersion(record, action.restore)).value;
+  const described = secret.keyType === undefined ? {} : await driver.describe?.(value, job.mark);
+  const audience = audienceNow(secret, record, desired, world);
+  const { write, sealed } = await world.ledger.seal(
+    record,
+    v,
+    { value, fields: { username, ...described } },
+    audience.to.map((reader) => reader.recipient),
+  );
+  const next = claimed(record, {
     v,
     claim: { ...newClaim(world), attempt: 1 },
     why: item.refusals > 0 ? 'policy-refused' : (action.why ?? 'due'),
@@ -51,7 +67,17 @@ export async function begin(
     refusals: item.refusals,
     username,
     sealed,
+    reason: action.reason,
   });
+  const declared = declaredFor(secret, desired.project.reconcilers, world.clock.now());
+  const { reason, from } = action;
+  const at = world.clock.now().toISOString();
+  const told =
+    action.why === 'reader-removed'
+      ? removedNews(next, secret, { version: from, reason, at, by: world.owner })
+      : next;
+  const signed = desired.project.trust === 'signed';
+  const to = named(approvalsOf(told, declared, signed), audience.to);
   const writes = [write, ...fulfilled(secret.name, world)];
   return {
     r: 'ready',
@@ -122,7 +148,7 @@ function unfit(preflight: Exclude<Preflight, { r: 'ready' }>, base: Base): Keep 
   const drifted = preflight.why === 'bad-current' && base.actor === 'self';
   return keep('preflight', preflight.why, preflight, {
     left: 'unchanged',
-    outcome: preflight.why === 'readonly' ? 'waiting' : 'human',
+    outcome: preflight.why === 'readonly' || preflight.why === 'too-soon' ? 'waiting' : 'human',
     hint: preflight.hint,
     ...(drifted ? { health: 'drift' as const } : {}),
   });

@@ -3,11 +3,12 @@
 import { failed, sameFailure } from '../state/bookkeeping.ts';
 import type { Change, Ledger } from '../state/ledger.ts';
 import type { SecretRecord } from '../state/model.ts';
-import { abandoned, promoted, pruned } from '../state/transitions.ts';
+import { abandoned, pendingOf, promoted, pruned } from '../state/transitions.ts';
 import { valuePath } from '../state/version-file.ts';
 import type { Attempt, Keep, Outcome } from './attempt.ts';
 import { retryAt } from './decide.ts';
 import type { Action, Result } from './model.ts';
+import { rotatedNews } from './notices.ts';
 
 /** Values that a target may refuse in one run before the secret waits (protocol §3.4). */
 export const redraws = 3;
@@ -48,8 +49,11 @@ export function conclude(
         retireAfter: overlaps ? new Date(now.getTime() + secret.grace).toISOString() : null,
         specDigest: secret.specDigest,
         rotateToken: secret.rotateToken ?? null,
+        protected: secret.deleteProtection,
       });
       const { record: kept, gone } = pruned(next, secret.keep, now);
+      const { claim, why } = pendingOf(record);
+      const told = rotatedNews(kept, secret, { version, why, at, by: claim.by });
       const writes = [
         ledger.pointer(secret.name, version),
         ...gone.map((v) => ({ path: valuePath(secret.name, v), bytes: null })),
@@ -60,7 +64,7 @@ export function conclude(
         acknowledged: 'not proven by a login',
       };
       return {
-        change: change(kept, writes),
+        change: change(told, writes),
         redraw: false,
         result: result({
           outcome: outcome.alarm === null ? 'done' : 'human',
@@ -77,7 +81,10 @@ export function conclude(
           outcome: 'failed',
           left: 'refused',
           detail: `the target refuses the value: ${outcome.detail}`,
-          hint: "bring passwordPolicy in line with the target's own policy",
+          hint:
+            action.restore === undefined
+              ? "bring passwordPolicy in line with the target's own policy"
+              : `the target does not take an earlier value back; keyturn rotate ${secret.name} makes a new one`,
         }),
       };
     case 'lost':
@@ -98,14 +105,20 @@ export function conclude(
 /** Nothing that the target did: the next run need not wait. */
 const ownDoing = new Set(['late', 'stopped']);
 
-/** A rotation that was not even claimed: noted only where that says something new (no commit per hour). */
+/**
+ * A rotation that was not even claimed: noted only where that says something new (no commit per hour), and where only
+ * a person can help once a day, so that it is tried once a day.
+ */
 export function notNow(
   action: Action,
   record: SecretRecord | undefined,
   outcome: Keep,
   now: Date,
 ): Conclusion {
-  const say = record && !sameFailure(record, outcome.failure) && outcome.failure.class !== 'in-use';
+  const wait = record?.sched.nextAttemptAt ?? null;
+  const due = wait === null || Date.parse(wait) <= now.getTime();
+  const news = record && (!sameFailure(record, outcome.failure) || (outcome.outcome === 'human' && due));
+  const say = record && news && outcome.failure.class !== 'in-use';
   return {
     change: say
       ? { uid: record.uid, name: record.name, from: record, to: noted(record, outcome, now), writes: [] }

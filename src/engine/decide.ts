@@ -12,16 +12,19 @@
  * | pending                                   |                                 | resume            |
  * | retiring, its time is over                |                                 | retire            |
  * | a recipient of current is no reader       |                                 | rotate            |
+ * | readers added to a blind secret           |                                 | rotate            |
  * | flagged, `rotateToken` changed, due       | in a window, grace over, backed off | rotate        |
- * | readers added, or `movedFrom`             |                                 | rekey             |
+ * | readers added, or `movedFrom`             | claim not alive                 | rekey             |
+ * | readers added, `trust: signed`            | not approved                    | hold              |
  */
 
-import { fingerprint } from '../age/fingerprint.ts';
 import { formatDuration } from '../manifests/durations.ts';
 import type { RotatedSecret } from '../manifests/model.ts';
 import type { Binding, SecretRecord, Why } from '../state/model.ts';
 import { nextVersion, versionOf } from '../state/transitions.ts';
+import { type Audience, audienceOf, type Gate, readerChange, rekeyWords } from './audience.ts';
 import { bindingChange } from './binding.ts';
+import { begin, isBlank, waiting } from './first-version.ts';
 import type { Action, Verb } from './model.ts';
 import { backoffUntil, describeSchedule, dueAt } from './schedule.ts';
 import { inWindow, nextWindowStart } from './windows.ts';
@@ -35,6 +38,10 @@ export interface Observed {
   wishes: ReadonlyMap<string, string>;
   /** Claims whose owner is this runner or known to be dead. */
   deadClaims: ReadonlySet<string>;
+  /** Versions whose values are set again, by secret name: that rotation draws none. */
+  restores?: ReadonlyMap<string, number>;
+  /** Somebody says yes to rotating what a target logs in with: `--yes`, or a terminal on which they are asked. */
+  assent?: boolean;
   /** Rotate although back-off, grace or the minimal gap says wait. */
   force: boolean;
 }
@@ -48,8 +55,10 @@ export function decide(
   reconcilers: readonly string[],
   now: Date,
   observed: Observed,
+  gate: Gate = null,
 ): Action[] {
-  if (!record) return [begin(secret, observed)];
+  const audience = audienceOf(secret, record, reconcilers, now, gate);
+  if (!record) return [begin(secret, record, audience, observed), ...waiting(secret, record, audience)];
   const act = (verb: Verb, reason: string, more: Partial<Action> = {}): Action => ({
     verb,
     secret: secret.name,
@@ -64,38 +73,23 @@ export function decide(
 
   const moved = bindingChange(record.binding, observed.bindings.get(secret.name));
   if (moved) return [act('block', `${moved}; run keyturn rebind ${secret.name} if that is right`)];
-  if (record.pending) return [pendingAction(record, now, observed, act)];
+  if (isBlank(record))
+    return [begin(secret, record, audience, observed), ...waiting(secret, record, audience)];
+  const asked = waiting(secret, record, audience);
+  const rekey = rekeyReason(secret, record, audience);
+  if (record.pending) {
+    const action = pendingAction(record, now, observed, act);
+    const sealed = rekey === null || isClaimAlive(record, now) ? [] : [act('rekey', rekey)];
+    return [action, ...sealed, ...asked];
+  }
 
   const actions = Object.entries(record.versions)
     .filter(([, v]) => v.stage === 'retiring' && Date.parse(v.retireAfter ?? '') <= now.getTime())
     .map(([v]) => act('retire', `grace of ${formatDuration(secret.grace)} is over`, { from: Number(v) }));
-  const rotation = rotate(secret, record, reconcilers, now, observed, act);
+  const rotation = rotate(secret, record, audience, now, observed, act);
   if (rotation) actions.push(rotation);
-  const rekey = rotation?.verb === 'rotate' ? null : rekeyReason(secret, record, reconcilers);
-  if (rekey) actions.push(act('rekey', rekey));
-  return actions;
-}
-
-function begin(secret: RotatedSecret, observed: Observed): Action {
-  const blank = { secret: secret.name, uid: '', target: secret.target, from: null, why: null };
-  const flagged = observed.wishes.get(secret.name);
-  if (secret.initial)
-    return { ...blank, verb: 'adopt', to: 1, reason: 'new here: records the initial value, changes nothing' };
-  if (secret.authenticateAs === 'user')
-    return {
-      ...blank,
-      verb: 'block',
-      to: null,
-      reason: `the account changes its own password, but no value is known; set initial or run keyturn adopt ${secret.name}`,
-    };
-  if (!secret.schedule.auto && flagged === undefined)
-    return {
-      ...blank,
-      verb: 'hold',
-      to: null,
-      reason: `manual only; keyturn rotate ${secret.name} makes the first version`,
-    };
-  return { ...blank, verb: 'rotate', to: 1, why: 'new', reason: 'first version' };
+  if (rekey && rotation?.verb !== 'rotate') actions.push(act('rekey', rekey));
+  return [...actions, ...asked];
 }
 
 type Act = (verb: Verb, reason: string, more?: Partial<Action>) => Action;
@@ -109,7 +103,7 @@ function pendingAction(record: SecretRecord, now: Date, observed: Observed, act:
   if (!observed.deadClaims.has(claim.id) && claim.lease > 0 && expires > now)
     return act(
       'hold',
-      `claimed by ${claim.by.runner} ${relative(new Date(claim.at), now)}, its lease ends ${relative(expires, now)}`,
+      `claimed by ${claim.by.runner} ${relative(new Date(claim.at), now)}, its lease ends ${relative(expires, now)}; keyturn unlock ${record.name} if it is certainly gone`,
       version,
     );
   if (health === 'blocked' && !observed.force)
@@ -127,15 +121,16 @@ function pendingAction(record: SecretRecord, now: Date, observed: Observed, act:
 function rotate(
   secret: RotatedSecret,
   record: SecretRecord,
-  reconcilers: readonly string[],
+  audience: Audience,
   now: Date,
   observed: Observed,
   act: Act,
 ): Action | null {
   const { schedule } = secret;
-  const wish = wishToRotate(secret, record, reconcilers, now, observed);
+  const wish = wishToRotate(secret, record, audience, now, observed);
   if (!wish) return schedule.auto ? null : act('hold', 'manual only');
   const [why, words] = wish;
+  if (audience.to.length === 0) return act('block', `${words}; nobody could read a new version`);
   const urgent = why === 'flagged' || why === 'rotate-token' || why === 'reader-removed';
 
   const wait = record.sched.nextAttemptAt === null ? null : new Date(record.sched.nextAttemptAt);
@@ -161,23 +156,30 @@ function rotate(
   const kept =
     secret.grace > 0 && record.current !== null ? `, old valid ${formatDuration(secret.grace)} more` : '';
   const cut = retiring ? `; v${retiring[0]}, still in its grace, stops working` : '';
-  return act('rotate', `${words}${kept}${cut}`, { to: nextVersion(record), why });
+  const restore = observed.restores?.get(secret.name);
+  const again = restore === undefined ? '' : `, the value of v${restore} again`;
+  return act('rotate', `${words}${again}${kept}${cut}`, {
+    to: nextVersion(record),
+    why,
+    ...(restore === undefined ? {} : { restore }),
+  });
 }
 
 function wishToRotate(
   secret: RotatedSecret,
   record: SecretRecord,
-  reconcilers: readonly string[],
+  audience: Audience,
   now: Date,
   observed: Observed,
 ): [Why, string] | null {
   const flagged = observed.wishes.get(secret.name);
   if (flagged !== undefined) return ['flagged', flagged === '' ? 'asked for' : `asked for: ${flagged}`];
-  if (record.current === null) return ['new', 'no version is current'];
-  const current = versionOf(record, record.current);
-  const allowed = new Set(recipientsOf(secret, reconcilers).map(fingerprint));
-  const gone = current.readers.filter((reader) => !allowed.has(reader));
-  if (gone.length > 0) return ['reader-removed', `reader removed: ${gone.join(', ')}`];
+  const change = readerChange(record, audience);
+  if (!change) return ['new', 'no version is current'];
+  if (change.removed.length > 0) return ['reader-removed', `reader removed: ${change.removed.join(', ')}`];
+  const rekey = rekeyWords(change);
+  if (rekey && change.fixed)
+    return ['reader-added', `${rekey}, and nobody else can seal the old value for them`];
   if (secret.rotateToken !== undefined && secret.rotateToken !== record.sched.rotateToken)
     return ['rotate-token', `rotateToken is now "${secret.rotateToken}"`];
   const due = nextDue(secret, record);
@@ -197,24 +199,16 @@ export function nextDue(secret: RotatedSecret, record: SecretRecord): Date | nul
   return dueAt(secret.schedule, new Date(base), { uid: record.uid, version: record.current });
 }
 
-/** Everybody a version of the secret is sealed to. */
-export function recipientsOf(secret: RotatedSecret, reconcilers: readonly string[]): string[] {
-  return [...new Set([...reconcilers, ...secret.readers.map((reader) => reader.recipient)])].sort();
+/** Why the versions in use must be sealed anew, or null. */
+function rekeyReason(secret: RotatedSecret, record: SecretRecord, audience: Audience): string | null {
+  if (record.name !== secret.name) return `moved from ${record.name}`;
+  const change = readerChange(record, audience);
+  return change === null || change.fixed ? null : rekeyWords(change);
 }
 
-function rekeyReason(
-  secret: RotatedSecret,
-  record: SecretRecord,
-  reconcilers: readonly string[],
-): string | null {
-  if (record.name !== secret.name) return `moved from ${record.name}`;
-  if (record.current === null) return null;
-  const sealedTo = new Set(versionOf(record, record.current).readers);
-  const added = secret.readers.filter((reader) => !sealedTo.has(fingerprint(reader.recipient)));
-  const keys = reconcilers.filter((recipient) => !sealedTo.has(fingerprint(recipient)));
-  if (added.length > 0) return `reader added: ${added.map((reader) => reader.name).join(', ')}`;
-  return keys.length > 0 ? 'reconciler added' : null;
-}
+/** Somebody may be rotating it right now, and every change of the record would get in the way. */
+export const isClaimAlive = ({ pending }: SecretRecord, now: Date): boolean =>
+  pending !== null && Date.parse(pending.claim.at) + pending.claim.lease + clockSkew > now.getTime();
 
 const failureWords = (record: SecretRecord): string => {
   const { lastError } = record.sched;

@@ -9,11 +9,21 @@ import type { Why } from '../state/model.ts';
  * | retire   | -    | the target stops accepting a version whose grace is over     |
  * | resume   | !    | settles a pending version that an earlier run left           |
  * | rekey    | @    | re-encrypts versions for changed readers, target untouched   |
+ * | verify   | *    | logs in with the current version, notes drift                |
  * | hold     | =    | nothing: the reason says what it waits for                   |
  * | block    | x    | nothing: a human is needed, the reason says for what         |
  * | forget   | ?    | nothing: the manifest is gone, the record stays unmanaged    |
  */
-export type Verb = 'adopt' | 'rotate' | 'retire' | 'resume' | 'rekey' | 'hold' | 'block' | 'forget';
+export type Verb =
+  | 'adopt'
+  | 'rotate'
+  | 'retire'
+  | 'resume'
+  | 'rekey'
+  | 'verify'
+  | 'hold'
+  | 'block'
+  | 'forget';
 
 export interface Action {
   verb: Verb;
@@ -25,6 +35,10 @@ export interface Action {
   from: number | null;
   /** The version that results; null where none does. */
   to: number | null;
+  /** The version whose value is set again as the new one; absent where a value is drawn. */
+  restore?: number;
+  /** Of a rekey: reconcilers that are gone had another key before; nobody left. */
+  keyChange?: true;
   /** Why a rotation happens; null for other verbs. */
   why: Why | null;
   /** One phrase for people, complete in itself: `due 3d ago (every 30d at 03:00 Europe/Berlin), old valid 24h more`. */
@@ -71,6 +85,7 @@ export type Step =
   | 'promote'
   | 'retire'
   | 'rekey'
+  | 'check'
   | 'adopt'
   | 'reclaim';
 

@@ -14,7 +14,8 @@ export function withOrphans(desired: Desired, state: State): Desired {
   return secrets.size === desired.secrets.size ? desired : { ...desired, secrets };
 }
 
-function standIn(record: SecretRecord, actor: 'self' | 'target', target: Target): RotatedSecret {
+/** What a manifest for this record would say; nothing of it rotates by itself. */
+export function standIn(record: SecretRecord, actor: 'self' | 'target', target: Target): RotatedSecret {
   const accounts = record.binding.account.split('|').map((account) => {
     const at = target.type === 'mysql' ? account.lastIndexOf('@') : -1;
     return at < 0
@@ -27,7 +28,8 @@ function standIn(record: SecretRecord, actor: 'self' | 'target', target: Target)
     description: undefined,
     tags: [],
     target: record.target,
-    rotator: record.rotator.endsWith('/target') ? 'target' : 'password',
+    rotator: rotatorOf(record),
+    ...keyOf(record, target),
     authenticateAs: actor === 'self' ? 'user' : 'target',
     account: {
       usernames: second ? [first?.username ?? '', second.username] : [first?.username ?? ''],
@@ -36,11 +38,14 @@ function standIn(record: SecretRecord, actor: 'self' | 'target', target: Target)
     initial: undefined,
     schedule: {
       auto: false,
+      paused: false,
       everyDays: 365,
       hour: undefined,
       timezone: 'UTC',
       jitter: 0,
       offset: 0,
+      pair: undefined,
+      apart: 0,
       windows: [],
       overdueAfter: 0,
     },
@@ -58,8 +63,23 @@ function standIn(record: SecretRecord, actor: 'self' | 'target', target: Target)
     rotateToken: undefined,
     movedFrom: undefined,
     readers: [],
-    notify: { before: [], channels: [] },
+    notify: { before: [], events: [], channels: [] },
+    verifyEvery: undefined,
+    drift: 'alarm',
+    ownSchedule: false,
     specDigest: record.specDigest,
     source: { file: 'keyturn.yaml', line: 1, column: 1 },
   };
+}
+
+function rotatorOf({ rotator }: SecretRecord): RotatedSecret['rotator'] {
+  if (rotator.endsWith('/target')) return 'target';
+  return rotator.endsWith('/ssh-key') ? 'ssh-key' : 'password';
+}
+
+/** A key pair stays one, of whatever kind: a pending value is never drawn again. */
+function keyOf({ name, rotator }: SecretRecord, target: Target): Pick<RotatedSecret, 'keyType'> {
+  const key = target.credentials?.privateKey;
+  const own = key !== undefined && 'secret' in key && key.secret === name;
+  return rotator.endsWith('/ssh-key') || own ? { keyType: 'ed25519' } : {};
 }

@@ -2,9 +2,13 @@
 import { createHash } from 'node:crypto';
 import type { Desired, RotatedSecret, Target } from '../manifests/model.ts';
 import type { SecretRecord, State } from '../state/model.ts';
+import { gateOf } from './audience.ts';
 import { endpointChange } from './binding.ts';
 import { decide, nextDue, type Observed } from './decide.ts';
+import { withDrift } from './drift.ts';
 import type { Action, Plan, PlanGroup } from './model.ts';
+import { keepApart } from './pairs.ts';
+import { adoptedLater, pausedOr, withAssent } from './restraint.ts';
 import { unsafeReasons } from './safety.ts';
 
 export interface PlanOptions {
@@ -21,8 +25,9 @@ export function plan(
 ): Plan {
   const wanted = options.only ?? (() => true);
   const records = Object.values(state.records);
+  const gate = gateOf(desired.project, state);
   const used = new Set<string>();
-  const actions: Action[] = [];
+  const all: Action[] = [];
   let unchanged = 0;
   let soonest: Date | null = null;
   for (const secret of desired.secrets.values()) {
@@ -30,14 +35,25 @@ export function plan(
     if (record) used.add(record.uid);
     if (!wanted(secret.name)) continue;
     const moved = record ? null : movedTarget(secret, desired, records, observed);
-    const found = moved ? [moved] : decide(secret, record, desired.project.reconcilers, now, observed);
+    const found = moved
+      ? [moved]
+      : restrained(
+          decide(secret, record, desired.project.reconcilers, now, observed, gate),
+          secret,
+          record,
+          now,
+          observed,
+        );
     if (found.length === 0) unchanged += 1;
-    actions.push(...found);
+    all.push(...found);
     const due = record && nextDue(secret, record);
     if (due && due > now && (!soonest || due < soonest)) soonest = due;
   }
-  for (const record of records)
-    if (!used.has(record.uid) && wanted(record.name)) actions.push(forget(record));
+  for (const record of records) if (!used.has(record.uid) && wanted(record.name)) all.push(forget(record));
+  const agreed = withAssent(all, desired, observed.assent === true);
+  const actions = observed.force
+    ? agreed
+    : keepApart(agreed, desired, (secret) => recordOf(secret, records), now);
 
   const groups = group(actions, desired);
   const total = desired.secrets.size;
@@ -53,6 +69,19 @@ export function plan(
     unsafe: unsafeReasons(actions, total, desired.project.limits),
     checksum: checksum(groups),
   };
+}
+
+/** What the secret's own record asks for, without what its manifest and its last answer from the target forbid. */
+function restrained(
+  decided: readonly Action[],
+  secret: RotatedSecret,
+  record: SecretRecord | undefined,
+  now: Date,
+  observed: Observed,
+): Action[] {
+  const drifting = withDrift(decided, secret, record, now, observed.force);
+  const later = observed.force ? drifting : adoptedLater(drifting, record, now);
+  return observed.force ? later : pausedOr(later, secret, record);
 }
 
 /** The record that belongs to a manifest: by name, or by the name that it had before. */
@@ -106,7 +135,7 @@ function forget(record: SecretRecord): Action {
     from: record.current,
     to: null,
     why: null,
-    reason: `its manifest is gone: no longer rotated, its versions stay readable`,
+    reason: `unmanaged, its manifest is gone: not rotated any more, readable until keyturn destroy ${record.name}`,
   };
 }
 
@@ -135,7 +164,7 @@ function checksum(groups: readonly PlanGroup[]): string {
   const what = groups.map((g) => [
     g.target,
     g.label,
-    g.actions.map((a) => [a.verb, a.secret, a.uid, a.from, a.to, a.why]),
+    g.actions.map((a) => [a.verb, a.secret, a.uid, a.from, a.to, a.why, ...(a.restore ? [a.restore] : [])]),
   ]);
   return `sha256:${createHash('sha256').update(JSON.stringify(what)).digest('hex')}`;
 }

@@ -2,12 +2,13 @@
 import type { Desired, RotatedSecret, Target } from '../manifests/model.ts';
 import type { Change } from '../state/ledger.ts';
 import type { Pending, SecretRecord } from '../state/model.ts';
-import { newRecord, takenOver, versionOf } from '../state/transitions.ts';
+import { isBlind } from '../state/readers.ts';
+import { abandoned, newRecord, takenOver, versionOf } from '../state/transitions.ts';
 import type { ChosenDriver, RotationJob } from '../targets/driver.ts';
 import { type Attempt, attemptOf, currentValue, type Keep, keep } from './attempt.ts';
 import { begin, newClaim } from './begin.ts';
 import type { Action } from './model.ts';
-import { recordNamed, targetCredentials, type World } from './world.ts';
+import { recordNamed, routeTo, targetCredentials, type World } from './world.ts';
 
 export interface Item {
   action: Action;
@@ -23,7 +24,10 @@ export type Prepared =
   | { r: 'not-now'; record: SecretRecord | undefined; keep: Keep };
 
 /** What is the same for every step of one rotation. */
-export type Base = Pick<RotationJob, 'target' | 'host' | 'account' | 'actor' | 'admin' | 'retain'> & {
+export type Base = Pick<
+  RotationJob,
+  'target' | 'host' | 'account' | 'actor' | 'admin' | 'retain' | 'keyType' | 'jump'
+> & {
   /** Target credentials used, `name@version`. */
   uses: string[];
 };
@@ -48,7 +52,8 @@ export async function prepare(item: Item, desired: Desired, world: World): Promi
   if (user) return notNow('in-use', 'claimed', `${user} is being rotated with it`);
   const login = actor === 'target' ? await targetCredentials(world, desired, target) : null;
   if (login?.r === 'unresolved') return notNow('target-unresolved', 'target', login.reason);
-  const dual = driver.overlap(secret.account) === 'dual';
+  const { route, uses } = await routeTo(world, desired, target);
+  const dual = driver.overlap(secret.account, secret.keyType) === 'dual';
   const base: Base = {
     target,
     host: secret.account.host,
@@ -56,11 +61,15 @@ export async function prepare(item: Item, desired: Desired, world: World): Promi
     actor,
     admin: login?.credentials,
     retain: pending?.retain ?? (secret.grace > 0 && record.current !== null && dual),
-    uses: login?.uses ?? [],
+    uses: [...(login?.uses ?? []), ...uses],
+    ...keyed(secret),
+    ...route,
   };
+  if (pending && isBlind(record, pending.v))
+    return replace(item, record, pending, driver, base, desired, world);
   return pending
     ? resume(item, record, pending, driver, base, world)
-    : begin(item, record, driver, base, desired.project.reconcilers, world);
+    : begin(item, record, driver, base, desired, world);
 }
 
 /** Somebody else claimed, finished or replaced what the plan was about: the next plan looks at it again. */
@@ -68,6 +77,10 @@ function overtaken({ action, refusals }: Item, record: SecretRecord): boolean {
   if (action.verb === 'resume') return record.pending?.v !== action.to;
   return record.pending !== null || (refusals === 0 && record.current !== action.from);
 }
+
+/** Where the value is a key pair, what a driver is told of it. */
+export const keyed = ({ keyType }: RotatedSecret): Pick<RotationJob, 'keyType'> =>
+  keyType === undefined ? {} : { keyType };
 
 /** No other login changes it: its own is what the value must be right for, and what a lost value would cost. */
 export const changesItself = (secret: RotatedSecret): boolean =>
@@ -95,6 +108,20 @@ async function resume(
   };
 }
 
+/** Nobody here can read a blind pending value: it stays with its readers, and another takes its place (protocol §9.1). */
+function replace(
+  { action, ...item }: Item,
+  record: SecretRecord,
+  pending: Pending,
+  driver: ChosenDriver,
+  base: Base,
+  desired: Desired,
+  world: World,
+): Promise<Prepared> {
+  const free = abandoned(record, world.clock.now().toISOString());
+  return begin({ ...item, action: { ...action, why: pending.why } }, free, driver, base, desired, world);
+}
+
 export const blank = (
   secret: RotatedSecret,
   target: Target,
@@ -108,6 +135,7 @@ export const blank = (
     target: target.name,
     binding: driver.binding(target, secret.account),
     specDigest: secret.specDigest,
+    protected: secret.deleteProtection,
   });
 
 /** A secret whose unexpired claim logs in with `name` (protocol §4.5); null when there is none. */

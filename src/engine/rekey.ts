@@ -2,13 +2,15 @@
 import type { Desired, RotatedSecret } from '../manifests/model.ts';
 import type { Change } from '../state/ledger.ts';
 import type { SecretRecord } from '../state/model.ts';
+import { isReconciler, knownBy, named } from '../state/readers.ts';
 import { rekeyed, type Sealed, versionOf } from '../state/transitions.ts';
 import { currentPath, valuePath } from '../state/version-file.ts';
+import { readerChange } from './audience.ts';
 import { base } from './conclude.ts';
-import { recipientsOf } from './decide.ts';
+import { isClaimAlive } from './decide.ts';
 import type { Action } from './model.ts';
 import type { Done } from './upkeep.ts';
-import { recordNamed, type World } from './world.ts';
+import { audienceNow, recordNamed, type World } from './world.ts';
 
 /** The same numbers, sealed anew: what may still be asked for goes to today's readers, history stays as it was. */
 export async function rekey(
@@ -19,17 +21,29 @@ export async function rekey(
 ): Promise<Done> {
   const record = recordNamed(world, desired, secret.name);
   if (!record) throw new Error('rekey without a record');
+  if (isClaimAlive(record, world.clock.now()))
+    return {
+      action,
+      change: null,
+      result: { ...base(action), outcome: 'waiting', detail: 'another run is rotating it' },
+    };
   const moved = record.name !== secret.name;
   const renamed: SecretRecord = { ...record, name: secret.name };
   const sealed = new Map<number, Sealed>();
   const writes: Change['writes'] = [];
-  const recipients = recipientsOf(secret, desired.project.reconcilers);
+  const audience = audienceNow(secret, record, desired, world);
+  const recipients = audience.to.map((reader) => reader.recipient);
+  const keyChanged = action.keyChange === true || readerChange(record, audience)?.keyChanged === true;
   for (const v of Object.keys(record.versions).map(Number)) {
     const { stage } = versionOf(record, v);
-    if (!moved && stage !== 'current' && stage !== 'retiring') continue;
+    if (!moved && stage !== 'current' && stage !== 'retiring' && stage !== 'pending') continue;
     const { value, fields } = await world.ledger.readVersion(record, v);
     const made = await world.ledger.seal(renamed, v, { value, fields }, recipients);
-    sealed.set(v, made.sealed);
+    // whoever could open it knows the value: remembered until it is rotated, a crash in between included
+    const formerReaders = knownBy(versionOf(record, v)).filter(
+      (fp) => !made.sealed.readers.includes(fp) && !(keyChanged && isReconciler(record, fp)),
+    );
+    sealed.set(v, { ...made.sealed, formerReaders });
     writes.push(made.write);
     if (moved) writes.push({ path: valuePath(record.name, v), bytes: null });
     world.emit({ kind: 'step', secret: secret.name, step: 'rekey', version: v });
@@ -39,7 +53,7 @@ export async function rekey(
       { path: currentPath(record.name), bytes: null },
       world.ledger.pointer(secret.name, record.current),
     );
-  const to = rekeyed(record, secret.name, sealed);
+  const to = named(rekeyed(record, secret.name, sealed), audience.to);
   return {
     action,
     change: { uid: record.uid, name: secret.name, from: record, to, writes },

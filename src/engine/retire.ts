@@ -2,12 +2,13 @@
 import type { Desired, RotatedSecret } from '../manifests/model.ts';
 import type { Secret } from '../secret.ts';
 import type { SecretRecord } from '../state/model.ts';
+import { isBlind } from '../state/readers.ts';
 import { retired, versionOf } from '../state/transitions.ts';
 import { base } from './conclude.ts';
 import type { Action, Result } from './model.ts';
-import { changesItself } from './prepare.ts';
+import { changesItself, keyed } from './prepare.ts';
 import type { Done } from './upkeep.ts';
-import { fenceFreshness, recordNamed, targetCredentials, type World } from './world.ts';
+import { fenceFreshness, recordNamed, routeTo, targetCredentials, type World } from './world.ts';
 
 export async function retire(
   action: Action,
@@ -36,6 +37,8 @@ export async function retire(
   const { username } = versionOf(record, v);
   const current = versionOf(record, record.current);
   const live = current.username === username ? await readValue(record, record.current, world) : undefined;
+  const ends = secret.keyType === undefined ? undefined : await readValue(record, v, world);
+  const { route } = await routeTo(world, desired, target);
   const rotator = driver.rotator({
     target,
     username,
@@ -44,8 +47,11 @@ export async function retire(
     actor: own ? 'self' : 'target',
     admin: login?.credentials,
     current: live,
-    retain: driver.overlap(secret.account) === 'dual',
+    retain: driver.overlap(secret.account, secret.keyType) === 'dual',
     mark: { uid: record.uid, version: record.current },
+    ...keyed(secret),
+    ...(ends === undefined ? {} : { ends }),
+    ...route,
   });
   await world.failpoint('retire.before');
   const result = await rotator.retire(live).finally(() => rotator.close());
@@ -61,5 +67,5 @@ export async function retire(
   };
 }
 
-const readValue = async (record: SecretRecord, v: number, world: World): Promise<Secret> =>
-  (await world.ledger.readVersion(record, v)).value;
+const readValue = async (record: SecretRecord, v: number, world: World): Promise<Secret | undefined> =>
+  isBlind(record, v) ? undefined : (await world.ledger.readVersion(record, v)).value;

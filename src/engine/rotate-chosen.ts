@@ -96,7 +96,7 @@ async function refused(
   if (set.why !== 'policy' && set.why !== 'history')
     return keep('set', set.why, set, {
       left: attempt.replay ? 'unknown' : 'refused',
-      outcome: set.why === 'readonly' || loginMoved ? 'waiting' : 'human',
+      outcome: set.why === 'readonly' || set.why === 'too-soon' || loginMoved ? 'waiting' : 'human',
       hint: refusalHint[set.why],
     });
   if (provenNotLive) return { r: 'refused', code: set.code, detail: set.detail };
@@ -114,6 +114,8 @@ const refusalHint: Record<Extract<SetResult, { r: 'refused' }>['why'], string> =
   'bad-current': 'somebody changed the password by hand: keyturn reconcile or keyturn adopt',
   readonly: 'point the target at the writer',
   'no-account': 'create the account, or correct the manifest',
+  'too-soon': 'lower the minimum age at the target, or let the target set it (authenticateAs: target)',
+  untrusted: 'compare the host key with the host itself; keyturn doctor shows what to pin',
 };
 
 /** P4 and §3.5. */
@@ -176,7 +178,8 @@ const unverified = (attempt: Attempt, detail: string): Promise<Outcome> =>
 async function finish(attempt: Attempt, live: Extract<Outcome, { r: 'live' }>): Promise<Outcome> {
   if (attempt.retain || attempt.secret.account.usernames.length === 2) return live;
   const result = await attempt.rotator.retire(attempt.value);
-  if (result.r === 'retired' || attempt.actor === 'self') return live;
+  const replaced = attempt.actor === 'self' && attempt.secret.keyType === undefined;
+  if (result.r === 'retired' || replaced) return live;
   const alarm = `an older password may still be accepted: ${result.detail}`;
   return { ...live, alarm: live.alarm ? `${live.alarm}; ${alarm}` : alarm };
 }

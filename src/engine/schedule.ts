@@ -21,11 +21,17 @@ export interface Seed {
 /**
  * When the version that was promoted at `base` is due to be replaced, or null for a manual schedule. With an
  * hour: that hour of the calendar day `everyDays` after the day of `base`, in the schedule's zone; the first
- * instant after a DST gap, the first of two readings. Never before `base`; jitter and offset only add.
+ * instant after a DST gap, the first of two readings. Jitter and offset only add, and where they carry a
+ * rotation over midnight, the next one is still reckoned from the day that it was meant for. Never before `base`.
  */
 export function dueAt(schedule: Schedule, base: Date, seed: Seed): Date | null {
   if (!schedule.auto) return null;
-  return new Date(nominal(schedule, base).getTime() + jitterOf(schedule, seed) + schedule.offset);
+  const behind = jitterOf(schedule, seed) + schedule.offset;
+  const meant = new Date(
+    base.getTime() - schedule.offset - jitterOf(schedule, { ...seed, version: seed.version - 1 }),
+  );
+  const due = nominal(schedule, schedule.hour === undefined ? base : meant).getTime() + behind;
+  return new Date(due >= base.getTime() ? due : nominal(schedule, base).getTime() + behind);
 }
 
 function nominal({ everyDays, hour, timezone }: Schedule, base: Date): Date {

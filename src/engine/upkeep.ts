@@ -1,8 +1,10 @@
-/** Everything but rotations: adopt what exists, retire what is over, re-encrypt for changed readers. No claim needed. */
+/** Everything but rotations: adopt what exists, retire what is over, re-encrypt for changed readers, look for drift. No claim needed. */
 import pLimit from 'p-limit';
+import { KeyturnError } from '../errors.ts';
 import type { Desired } from '../manifests/model.ts';
 import type { Change } from '../state/ledger.ts';
 import { adopt } from './adopt.ts';
+import { check } from './check.ts';
 import { base } from './conclude.ts';
 import type { Action, Result } from './model.ts';
 import { rekey } from './rekey.ts';
@@ -17,6 +19,23 @@ export interface Done {
 }
 
 export async function upkeep(actions: readonly Action[], desired: Desired, world: World): Promise<Result[]> {
+  const results: Result[] = [];
+  for (const round of rounds(actions)) results.push(...(await together(round, desired, world)));
+  return results;
+}
+
+/** One push changes a record once: a second action on the same secret waits for the first. */
+function rounds(actions: readonly Action[]): Action[][] {
+  const made: Action[][] = [];
+  for (const action of actions) {
+    const free = made.find((round) => round.every((other) => other.secret !== action.secret));
+    if (free) free.push(action);
+    else made.push([action]);
+  }
+  return made;
+}
+
+async function together(actions: readonly Action[], desired: Desired, world: World): Promise<Result[]> {
   const limit = pLimit(8);
   const done = await Promise.all(actions.map((action) => limit(() => one(action, desired, world))));
   const changes = done.flatMap(({ change }) => (change ? [change] : []));
@@ -53,7 +72,14 @@ async function one(action: Action, desired: Desired, world: World): Promise<Done
       case 'adopt': {
         if (!secret.initial) throw new Error('adopt without an initial value');
         const { password, username } = secret.initial;
-        if ('secret' in password) throw new Error('an initial value that is a rotated secret');
+        if ('secret' in password)
+          throw new KeyturnError(
+            secret.name,
+            'initial names another rotated secret, which is bound to its own place',
+            {
+              hint: `pipe the value into keyturn adopt ${secret.name}, or refer to it by env, file or sealed`,
+            },
+          );
         return await adopt(
           action,
           secret,
@@ -67,6 +93,8 @@ async function one(action: Action, desired: Desired, world: World): Promise<Done
         return await retire(action, secret, desired, world);
       case 'rekey':
         return await rekey(action, secret, desired, world);
+      case 'verify':
+        return await check(action, secret, desired, world);
       default:
         throw new Error(`${action.verb} is no upkeep`);
     }

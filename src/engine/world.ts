@@ -1,10 +1,13 @@
 /** Everything that the engine may touch, in one hand: a test owns every effect and may crash at each. */
 import type { Clock } from '../clock.ts';
-import type { Desired, Target, TargetType, ValueRef } from '../manifests/model.ts';
-import type { Secret } from '../secret.ts';
+import { KeyturnError } from '../errors.ts';
+import { loginRefs } from '../manifests/logins.ts';
+import type { Desired, Login, RotatedSecret, Target, TargetType, ValueRef } from '../manifests/model.ts';
+import { Secret } from '../secret.ts';
 import type { Ledger } from '../state/ledger.ts';
 import type { Claim, SecretRecord } from '../state/model.ts';
 import type { ChosenDriver, Credentials } from '../targets/driver.ts';
+import { type Audience, audienceOf, gateOf } from './audience.ts';
 import { endpointChange } from './binding.ts';
 import type { Event } from './model.ts';
 
@@ -33,6 +36,14 @@ export const mutationDeadline = lease / 2;
 /** A mutation starts only if the tip was read this recently. */
 export const fenceFreshness = 30_000;
 
+/** Who a new version of the secret is sealed to now. */
+export const audienceNow = (
+  secret: RotatedSecret,
+  record: SecretRecord | undefined,
+  { project }: Desired,
+  { ledger, clock }: World,
+): Audience => audienceOf(secret, record, project.reconcilers, clock.now(), gateOf(project, ledger.state));
+
 /** The target's own credentials, from wherever its manifest says; null when it needs none. */
 export async function targetCredentials(
   world: World,
@@ -44,28 +55,60 @@ export async function targetCredentials(
 > {
   const given = target.credentials;
   if (!given) return { r: 'resolved', credentials: undefined, uses: [] };
-  if (!('secret' in given.password)) {
-    const password = await world.resolve(given.password, target.name);
-    return { r: 'resolved', credentials: { username: given.username, password }, uses: [] };
+  return resolveLogin(world, desired, target, given);
+}
+
+/** What a job needs to reach its target through a jump host, and the secrets that takes. Throws KeyturnError (exit 75). */
+export async function routeTo(
+  world: World,
+  desired: Desired,
+  target: Target,
+): Promise<{ route: { jump?: Credentials }; uses: string[] }> {
+  const { ssh } = target;
+  if (ssh?.jump === undefined) return { route: {}, uses: [] };
+  const { host, port, hostKeys } = ssh.jump;
+  const there: Target = { ...target, host, port, ssh: { ...ssh, hostKeys, jump: undefined } };
+  const login = await resolveLogin(world, desired, there, ssh.jump);
+  if (login.r === 'unresolved') throw new KeyturnError(target.name, login.reason, { exit: 75 });
+  return { route: { jump: login.credentials }, uses: login.uses };
+}
+
+/** Every value that a login at `target` takes. */
+async function resolveLogin(
+  world: World,
+  desired: Desired,
+  target: Target,
+  login: Login,
+): Promise<
+  { r: 'resolved'; credentials: Credentials; uses: string[] } | { r: 'unresolved'; reason: string }
+> {
+  const uses: string[] = [];
+  const values: { password?: Secret; privateKey?: Secret; passphrase?: Secret } = {};
+  const account = { usernames: [login.username] as [string], host: undefined };
+  for (const key of ['password', 'privateKey', 'passphrase'] as const) {
+    const ref = login[key];
+    if (ref === undefined) continue;
+    if (!('secret' in ref)) {
+      values[key] = await world.resolve(ref, target.name);
+      continue;
+    }
+    const name = ref.secret;
+    const record = recordNamed(world, desired, name);
+    if (!record || record.current === null)
+      return { r: 'unresolved', reason: `its target's credential ${name} has no version yet` };
+    if (record.pending)
+      return { r: 'unresolved', reason: `its target's credential ${name} is being rotated` };
+    const moved = endpointChange(record.binding, (await world.driver(target.type)).binding(target, account));
+    if (moved)
+      return {
+        r: 'unresolved',
+        reason: `its target's credential ${name} may not be sent there: ${moved}; run keyturn rebind ${name} if that is right`,
+      };
+    values[key] = (await world.ledger.readVersion(record, record.current)).value;
+    uses.push(`${name}@${record.current}`);
   }
-  const name = given.password.secret;
-  const record = recordNamed(world, desired, name);
-  if (!record || record.current === null)
-    return { r: 'unresolved', reason: `its target's credential ${name} has no version yet` };
-  if (record.pending) return { r: 'unresolved', reason: `its target's credential ${name} is being rotated` };
-  const account = { usernames: [given.username] as [string], host: undefined };
-  const moved = endpointChange(record.binding, (await world.driver(target.type)).binding(target, account));
-  if (moved)
-    return {
-      r: 'unresolved',
-      reason: `its target's credential ${name} may not be sent there: ${moved}; run keyturn rebind ${name} if that is right`,
-    };
-  const { value } = await world.ledger.readVersion(record, record.current);
-  return {
-    r: 'resolved',
-    credentials: { username: given.username, password: value },
-    uses: [`${name}@${record.current}`],
-  };
+  const { password = new Secret(''), ...keys } = values;
+  return { r: 'resolved', credentials: { username: login.username, password, ...keys }, uses };
 }
 
 export function recordNamed(world: World, desired: Desired, name: string): SecretRecord | undefined {
@@ -80,8 +123,7 @@ export function recordNamed(world: World, desired: Desired, name: string): Secre
 export function credentialSecrets(desired: Desired): Set<string> {
   const names = new Set<string>();
   for (const target of desired.targets.values()) {
-    const password = target.credentials?.password;
-    if (password && 'secret' in password) names.add(password.secret);
+    for (const { ref } of loginRefs(target)) if ('secret' in ref) names.add(ref.secret);
   }
   return names;
 }

@@ -1,10 +1,25 @@
 /** Written manifests -> model: every default is filled in here, and nowhere else. */
 import picomatch from 'picomatch';
+import { plainRecipient } from '../age/age.ts';
+import { channelsOf, toNotify } from './channels.ts';
 import { specDigest } from './digest.ts';
 import { parseDuration } from './durations.ts';
-import type { Account, Project, Reader, Role, RotatedSecret, Schedule, Source, Target } from './model.ts';
+import type {
+  Account,
+  KeyType,
+  Login,
+  Project,
+  Reader,
+  Role,
+  RotatedSecret,
+  Schedule,
+  Source,
+  SshOptions,
+  Target,
+} from './model.ts';
 import type {
   WrittenDefaults,
+  WrittenLogin,
   WrittenProject,
   WrittenRole,
   WrittenSchedule,
@@ -13,7 +28,7 @@ import type {
 } from './written.ts';
 
 const day = 86_400_000;
-const ports = { mysql: 3306, postgresql: 5432 } as const;
+const ports = { mysql: 3306, postgresql: 5432, ssh: 22 } as const;
 
 /** The schema has seen it: anything that is no duration is a bug here, not in a manifest. */
 function ms(word: string): number {
@@ -25,11 +40,12 @@ function ms(word: string): number {
 export function toProject({ metadata, spec }: WrittenProject): Project {
   return {
     name: metadata.name,
-    reconcilers: spec.reconcilers,
-    planners: spec.planners ?? [],
+    reconcilers: spec.reconcilers.map(plainRecipient),
+    planners: (spec.planners ?? []).map(plainRecipient),
     stateRef: spec.state?.ref,
+    ...(spec.trust === undefined ? {} : { trust: spec.trust }),
     limits: { maxRotations: spec.limits?.maxRotations ?? 20, maxShare: spec.limits?.maxShare ?? 0.5 },
-    channels: spec.channels ?? {},
+    channels: channelsOf(spec.channels ?? {}),
   };
 }
 
@@ -45,22 +61,59 @@ export function toTarget({ metadata, spec }: WrittenTarget, ca: string | undefin
     database: spec.type === 'postgresql' ? (spec.database ?? 'postgres') : undefined,
     tls: { mode: tls?.mode ?? 'verify', ca, caFile: tls?.ca, serverName: tls?.serverName },
     credentials: credentials && {
-      username: credentials.username,
+      ...toLogin(credentials),
       usernameHost: hostPart(spec.type, credentials.host),
-      password: credentials.password,
     },
+    ...(spec.type === 'ssh' ? { ssh: toSsh(spec) } : {}),
     concurrency: spec.concurrency ?? 8,
     timeout: ms(spec.timeout ?? '10s'),
     source,
   };
 }
 
+const toLogin = ({ username, password, privateKey, passphrase }: WrittenLogin): Login => ({
+  username,
+  password,
+  ...(privateKey === undefined ? {} : { privateKey }),
+  ...(passphrase === undefined ? {} : { passphrase }),
+});
+
+const toSsh = ({ hostKeys, sudo, os, spacing, jump }: WrittenTarget['spec']): SshOptions => ({
+  hostKeys: hostKeys ?? [],
+  sudo: sudo ?? 'none',
+  os: os ?? 'linux',
+  spacing: ms(spacing ?? '3s'),
+  jump: jump && { ...toLogin(jump), host: jump.host, port: jump.port ?? ports.ssh, hostKeys: jump.hostKeys },
+});
+
 const hostPart = (type: Target['type'] | undefined, written: string | undefined): string | undefined =>
   type === 'mysql' ? (written ?? '%') : written;
 
-export function toRole({ metadata, spec }: WrittenRole, source: Source): Role {
-  return { name: metadata.name, members: spec.members, secrets: spec.secrets, source };
+/** `files`: the recipients in each file that a member names, by its path as written. */
+export function toRole(
+  { metadata, spec }: WrittenRole,
+  files: ReadonlyMap<string, readonly string[]>,
+  source: Source,
+): Role {
+  const members = spec.members.flatMap((member): Reader[] => {
+    const ends = [member.expires, spec.expires].flatMap((end) => (end === undefined ? [] : [instantOf(end)]));
+    const expires = ends.sort()[0];
+    const written =
+      member.recipient === undefined ? (files.get(member.recipientsFile ?? '') ?? []) : [member.recipient];
+    return written.map((recipient) => ({
+      name: member.name,
+      recipient: plainRecipient(recipient),
+      ...(expires === undefined ? {} : { expires }),
+    }));
+  });
+  return { name: metadata.name, members, secrets: spec.secrets, source };
 }
+
+/** ISO time of a written `expires`; a day alone begins at 00:00 UTC. One that does not exist is a rule's business. */
+const instantOf = (written: string): string => {
+  const moment = new Date(written);
+  return Number.isNaN(moment.getTime()) ? written : moment.toISOString();
+};
 
 /** Key by key; the word `manual` is a whole schedule, so a secret's own map replaces it. */
 function toSchedule(written: WrittenDefaults['schedule'], common: WrittenDefaults['schedule']): Schedule {
@@ -70,11 +123,14 @@ function toSchedule(written: WrittenDefaults['schedule'], common: WrittenDefault
   const timezone = merged.timezone ?? 'UTC';
   return {
     auto: merged.auto ?? true,
+    paused: merged.paused ?? false,
     everyDays: ms(merged.every ?? '30d') / day,
     hour: merged.hour,
     timezone,
     jitter: ms(merged.jitter ?? '0s'),
     offset: ms(merged.offset ?? '0s'),
+    pair: merged.pair,
+    apart: ms(merged.apart ?? '24h'),
     windows: (merged.windows ?? []).map(({ days, from, to, timezone: zone }) => ({
       days: days ?? [],
       from,
@@ -95,6 +151,20 @@ function toAccount({ spec }: WrittenSecret, target: Target | undefined): Account
   };
 }
 
+/** Of a key pair the value is the private key. Without either a cross rule has something to say. */
+function toInitial(initial: WrittenSecret['spec']['initial']): RotatedSecret['initial'] {
+  const password = initial?.privateKey ?? initial?.password;
+  return password && { password, username: initial?.username };
+}
+
+/** `rotator: target` rotates a key where the target logs in with this secret as its private key. */
+function toKeyType({ metadata, spec }: WrittenSecret, target: Target | undefined): { keyType?: KeyType } {
+  const key = target?.credentials?.privateKey;
+  const own =
+    spec.rotator === 'target' && key !== undefined && 'secret' in key && key.secret === metadata.name;
+  return spec.rotator === 'ssh-key' || own ? { keyType: spec.keyType ?? 'ed25519' } : {};
+}
+
 /** `target` is undefined where no such target is declared; a cross rule says so. */
 export function toSecret(
   written: WrittenSecret,
@@ -104,13 +174,14 @@ export function toSecret(
   source: Source,
 ): RotatedSecret {
   const { metadata, spec } = written;
+  const verify = spec.verify ?? common.verify;
   const covered = {
     name: metadata.name,
     target: spec.target,
     rotator: spec.rotator ?? 'password',
     authenticateAs: spec.authenticateAs ?? 'user',
     account: toAccount(written, target),
-    initial: spec.initial && { password: spec.initial.password, username: spec.initial.username },
+    initial: toInitial(spec.initial),
     schedule: toSchedule(spec.schedule, common.schedule),
     grace: ms(spec.grace ?? common.grace ?? '0s'),
     passwordPolicy: {
@@ -123,17 +194,22 @@ export function toSecret(
       ...common.passwordPolicy,
       ...spec.passwordPolicy,
     },
+    ...toKeyType(written, target),
     keep: spec.keep ?? common.keep ?? 5,
+    ...(spec.blind === true ? { blind: true as const } : {}),
     deleteProtection: spec.deleteProtection ?? common.deleteProtection ?? true,
     rotateToken: spec.rotateToken,
     movedFrom: spec.movedFrom,
-    notify: { before: (spec.notify?.before ?? []).map(ms), channels: spec.notify?.channels ?? [] },
+    verifyEvery: verify && ms(verify.every),
+    drift: spec.drift ?? common.drift ?? 'alarm',
   };
   return {
     ...covered,
     description: metadata.description,
     tags: metadata.tags ?? [],
     readers: readersOf(metadata.name, roles),
+    notify: toNotify({ ...common.notify, ...spec.notify }),
+    ownSchedule: spec.schedule !== undefined,
     specDigest: specDigest(covered),
     source,
   };
@@ -157,7 +233,15 @@ function readersOf(name: string, roles: Role[]): Reader[] {
   const readers = new Map<string, Reader>();
   for (const member of roles.filter((role) => covers(role, name)).flatMap((role) => role.members)) {
     const known = readers.get(member.recipient);
-    if (known === undefined || member.name < known.name) readers.set(member.recipient, member);
+    if (known === undefined) readers.set(member.recipient, member);
+    else readers.set(member.recipient, together(known, member));
   }
   return [...readers.values()].toSorted((a, b) => (a.recipient < b.recipient ? -1 : 1));
+}
+
+/** One recipient in two roles: the first name, and the right that lasts longer. */
+function together(a: Reader, b: Reader): Reader {
+  const { name, recipient } = b.name < a.name ? b : a;
+  if (a.expires === undefined || b.expires === undefined) return { name, recipient };
+  return { name, recipient, expires: a.expires > b.expires ? a.expires : b.expires };
 }

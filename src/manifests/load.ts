@@ -6,6 +6,7 @@ import type { Desired, Role } from './model.ts';
 import { type ManifestDocument, type ManifestFile, parseFile } from './parse.ts';
 import { readAuthority } from './paths.ts';
 import { Problems } from './problems.ts';
+import { recipientFiles } from './recipient-files.ts';
 import { type Context, checkRules } from './rules.ts';
 import { future, isFuture, type Manifest, readManifest } from './schema.ts';
 import type { WrittenManifest } from './written.ts';
@@ -113,7 +114,10 @@ async function declare(
   for (const { document, written } of once) {
     const source = document.at('');
     if (written.kind === 'Project') context.project = { document, written, model: toProject(written) };
-    if (written.kind === 'Role') context.roles.push({ document, written, model: toRole(written, source) });
+    if (written.kind === 'Role') {
+      const files = await recipientFiles(outside.root, document, written, problems);
+      context.roles.push({ document, written, model: toRole(written, files, source) });
+    }
     if (written.kind === 'Target') {
       const path = written.spec.tls?.ca;
       const authority = path === undefined ? undefined : await readAuthority(outside.root, path);

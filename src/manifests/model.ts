@@ -21,11 +21,24 @@ export interface Project {
   planners: string[];
   /** Full ref that holds the state, or undefined: the branch that is checked out. */
   stateRef: string | undefined;
+  /** `signed`: a reader or reconciler that is added waits for `keyturn approve` (protocol A6). Default `branch`. */
+  trust?: 'branch' | 'signed';
   limits: { maxRotations: number; maxShare: number };
-  channels: Record<string, unknown>;
+  channels: Record<string, Channel>;
 }
 
-export type TargetType = 'mysql' | 'postgresql';
+/** Where notifications go. What may log in somewhere is part of the reference that says where (threat A1). */
+export type Channel =
+  /** POST of JSON; with a key, signed by HMAC-SHA256. */
+  | { type: 'webhook'; url: ValueRef; signingKey: ValueRef | undefined }
+  | { type: 'slack' | 'teams'; url: ValueRef }
+  /** `smtps://user:password@host:465`, or `smtp://` with STARTTLS. */
+  | { type: 'email'; url: ValueRef; from: string; to: string[] }
+  /** An issue a secret, at the GitHub that the job runs at. `repository` undefined: the job's own. */
+  | { type: 'github-issue'; token: ValueRef; repository: string | undefined }
+  | { type: 'annotation' };
+
+export type TargetType = 'mysql' | 'postgresql' | 'ssh';
 
 export interface Tls {
   /** `verify` checks chain and host name; `disable` is plain text, said out loud in every plan. */
@@ -47,7 +60,9 @@ export interface Target {
   /** PostgreSQL: database to connect to. Default `postgres`. */
   database: string | undefined;
   tls: Tls;
-  credentials: { username: string; usernameHost: string | undefined; password: ValueRef } | undefined;
+  credentials: (Login & { usernameHost: string | undefined }) | undefined;
+  /** Of `type: ssh`, and of no other. */
+  ssh?: SshOptions;
   /** How many secrets of this target rotate side by side. */
   concurrency: number;
   /** Milliseconds for one connection or statement. */
@@ -55,7 +70,29 @@ export interface Target {
   source: Source;
 }
 
-export type Rotator = 'password' | 'target';
+/** One of `password` and `privateKey`, or both: then the key logs in and the password is what sudo asks for. */
+export interface Login {
+  username: string;
+  password: ValueRef | undefined;
+  privateKey?: ValueRef;
+  passphrase?: ValueRef;
+}
+
+export interface SshOptions {
+  /** `SHA256:…` fingerprints; a host that shows another key is never spoken to. */
+  hostKeys: string[];
+  /** How the login of the target becomes root. `none`: it is root, or there is no need. */
+  sudo: 'none' | 'passwordless' | 'password';
+  os: 'linux' | 'windows';
+  /** Milliseconds between the beginnings of two logins to this host. */
+  spacing: number;
+  jump: (Login & { host: string; port: number; hostKeys: string[] }) | undefined;
+}
+
+export type Rotator = 'password' | 'target' | 'ssh-key';
+
+/** Kinds of key pair that `rotator: ssh-key` makes. */
+export type KeyType = 'ed25519' | 'rsa' | 'ecdsa';
 
 export interface Account {
   /** One user, or two that alternate: the one not in use is rotated, then promoted. */
@@ -64,16 +101,23 @@ export interface Account {
   host: string | undefined;
 }
 
+export type Drift = 'alarm' | 'reset' | 'adopt';
+
 export interface Schedule {
   auto: boolean;
+  /** Nothing rotates by itself for now; a wish still does. */
+  paused: boolean;
   /** Whole days. */
   everyDays: number;
   hour: number | undefined;
   /** IANA zone. */
   timezone: string;
   jitter: number;
-  /** Milliseconds added to the due time, so that a pair never rotates together. */
+  /** Milliseconds behind the hour. */
   offset: number;
+  /** Secrets of one pair never rotate within `apart` milliseconds of each other. */
+  pair: string | undefined;
+  apart: number;
   windows: Window[];
   /** After this many milliseconds past due it counts as overdue. */
   overdueAfter: number;
@@ -113,22 +157,59 @@ export interface RotatedSecret {
   /** Milliseconds for which the previous version stays valid; 0: it dies with the rotation. */
   grace: number;
   passwordPolicy: PasswordPolicy;
+  /** Where the value is a private key and no password: its kind. */
+  keyType?: KeyType;
   keep: number;
+  /** Sealed to readers only: not even a reconciler decrypts it. */
+  blind?: true;
   deleteProtection: boolean;
   rotateToken: string | undefined;
   movedFrom: string | undefined;
-  /** Who may read, from every role whose globs match, sorted by recipient, each recipient once. */
+  /**
+   * Who may read, from every role whose globs match, sorted by recipient, each recipient once. Those whose right has
+   * expired are among them: only who knows the time can tell.
+   */
   readers: Reader[];
-  notify: { before: number[]; channels: string[] };
-  /** `sha256:…` over everything above but readers, description, tags and source. */
+  notify: Notify;
+  /** How often, in milliseconds, a login with the current version looks for drift; undefined: never by itself. */
+  verifyEvery: number | undefined;
+  drift: Drift;
+  /** `spec.schedule` stands in its own manifest: the standing yes to rotate what a target logs in with. */
+  ownSchedule: boolean;
+  /** `sha256:…` over everything above but readers, description, tags, source and who is told. */
   specDigest: string;
   source: Source;
 }
 
+export interface Notify {
+  /** Lead times in milliseconds. */
+  before: number[];
+  events: NotifyEvent[];
+  channels: string[];
+}
+
+/** What people are told besides what `before` asks for. */
+export const notifyEvents = [
+  'rotated',
+  'failed',
+  'blocked',
+  'overdue',
+  'drift',
+  'foreign-key',
+  'reader-removed',
+] as const;
+export type NotifyEvent = (typeof notifyEvents)[number];
+
 export interface Reader {
   name: string;
+  /** `age1…`, `age1pq1…`, or an SSH public key without its comment. */
   recipient: string;
+  /** ISO time from which it counts as removed. */
+  expires?: string;
 }
+
+/** The name of every reconciler among readers; no member may have it. */
+export const reconcilerName = 'reconciler';
 
 export interface Role {
   name: string;

@@ -5,7 +5,7 @@
 import type { Project, Role, RotatedSecret, Target } from './model.ts';
 import type { ManifestDocument } from './parse.ts';
 import type { Problems } from './problems.ts';
-import { recipients, twoRecipients } from './rules/access.ts';
+import { blind, members, recipients, twoRecipients } from './rules/access.ts';
 import {
   accountShape,
   authentication,
@@ -14,6 +14,7 @@ import {
   targetRotator,
 } from './rules/accounts.ts';
 import { filePaths } from './rules/files.ts';
+import { channelShapes, leadTimes } from './rules/notifications.ts';
 import { graceFits, passwordPolicy, timezones, windows } from './rules/policy.ts';
 import {
   channels,
@@ -23,6 +24,8 @@ import {
   targetReferences,
   valueFolders,
 } from './rules/references.ts';
+import { keyInitial, keyRotator, sshAccounts, sshGrace, sshLogins } from './rules/ssh.ts';
+import { drift, offsets, pairs } from './rules/time.ts';
 import type { WrittenProject, WrittenRole, WrittenSecret, WrittenTarget } from './written.ts';
 
 /** A manifest in both forms, with its positions. */
@@ -62,10 +65,30 @@ const always: Rule[] = [
   targetRotator,
   authentication,
   recipients,
+  members,
+  blind,
   filePaths,
+  keyRotator,
+  keyInitial,
+  sshAccounts,
+  sshLogins,
 ];
 
-const withProject: Rule[] = [channels, twoRecipients, overlap, graceFits, timezones, windows, passwordPolicy];
+const withProject: Rule[] = [
+  channels,
+  twoRecipients,
+  overlap,
+  sshGrace,
+  graceFits,
+  timezones,
+  windows,
+  passwordPolicy,
+  channelShapes,
+  leadTimes,
+  offsets,
+  pairs,
+  drift,
+];
 
 export async function checkRules(context: Context): Promise<void> {
   for (const rule of always) await rule(context);

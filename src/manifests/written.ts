@@ -1,5 +1,5 @@
 /** Manifests as people write them, after the schema has accepted them: nothing filled in, durations are words. */
-import type { Rotator, TargetType, Tls, ValueRef } from './model.ts';
+import type { Drift, KeyType, Rotator, SshOptions, TargetType, Tls, ValueRef } from './model.ts';
 
 export interface WrittenWindow {
   days?: string[];
@@ -10,11 +10,14 @@ export interface WrittenWindow {
 
 export interface WrittenSchedule {
   auto?: boolean;
+  paused?: boolean;
   every?: string;
   hour?: number;
   timezone?: string;
   jitter?: string;
   offset?: string;
+  pair?: string;
+  apart?: string;
   windows?: WrittenWindow[];
   overdueAfter?: string;
 }
@@ -35,6 +38,19 @@ export interface WrittenDefaults {
   passwordPolicy?: WrittenPolicy;
   keep?: number;
   deleteProtection?: boolean;
+  notify?: { before?: string[]; on?: string[]; channels?: string[] };
+  verify?: { every: string };
+  drift?: Drift;
+}
+
+export interface WrittenChannel {
+  type: 'webhook' | 'slack' | 'teams' | 'email' | 'github-issue' | 'annotation';
+  url?: ValueRef;
+  signingKey?: ValueRef;
+  from?: string;
+  to?: string[];
+  token?: ValueRef;
+  repository?: string;
 }
 
 interface Written<Kind extends string, Spec> {
@@ -50,9 +66,10 @@ export type WrittenProject = Written<
     reconcilers: string[];
     planners?: string[];
     state?: { ref?: string };
+    trust?: 'branch' | 'signed';
     limits?: { maxRotations?: number; maxShare?: number };
     defaults?: WrittenDefaults;
-    channels?: Record<string, { type: 'webhook'; url: ValueRef }>;
+    channels?: Record<string, WrittenChannel>;
   }
 >;
 
@@ -65,16 +82,33 @@ export type WrittenTarget = Written<
     verifyHost?: string;
     database?: string;
     tls?: { mode?: Tls['mode']; ca?: string; serverName?: string };
-    credentials?: { username: string; host?: string; password: ValueRef };
+    credentials?: WrittenLogin & { host?: string };
+    hostKeys?: string[];
+    sudo?: SshOptions['sudo'];
+    os?: SshOptions['os'];
+    spacing?: string;
+    jump?: WrittenLogin & { host: string; port?: number; hostKeys: string[] };
     concurrency?: number;
     timeout?: string;
   }
 >;
 
-export type WrittenRole = Written<
-  'Role',
-  { members: { name: string; recipient: string }[]; secrets: string[] }
->;
+export interface WrittenLogin {
+  username: string;
+  password?: ValueRef;
+  privateKey?: ValueRef;
+  passphrase?: ValueRef;
+}
+
+export type WrittenRole = Written<'Role', { members: WrittenMember[]; secrets: string[]; expires?: string }>;
+
+export interface WrittenMember {
+  name: string;
+  /** Exactly one of the two. */
+  recipient?: string;
+  recipientsFile?: string;
+  expires?: string;
+}
 
 export type WrittenSecret = Written<
   'RotatedSecret',
@@ -83,10 +117,11 @@ export type WrittenSecret = Written<
     rotator?: Rotator;
     authenticateAs?: 'user' | 'target';
     account?: { username?: string; usernames?: [string, string]; host?: string };
-    initial?: { password: ValueRef; username?: string };
+    initial?: { password?: ValueRef; privateKey?: ValueRef; username?: string };
+    keyType?: KeyType;
+    blind?: boolean;
     rotateToken?: string;
     movedFrom?: string;
-    notify?: { before?: string[]; channels?: string[] };
   }
 >;
 

@@ -3,7 +3,11 @@ import type { Action } from '../engine/model.ts';
 /** `prod/mysql/billing v4` where one version is acted on, the bare name elsewhere. */
 export function subjectOf(action: Action): string {
   const version =
-    action.verb === 'retire' ? action.from : action.verb === 'resume' ? (action.to ?? action.from) : null;
+    action.verb === 'retire' || action.verb === 'verify'
+      ? action.from
+      : action.verb === 'resume'
+        ? (action.to ?? action.from)
+        : null;
   return version === null ? action.secret : `${action.secret} v${version}`;
 }
 

@@ -10,6 +10,7 @@ const whys: Readonly<Record<Why, true>> = {
   flagged: true,
   'rotate-token': true,
   'reader-removed': true,
+  'reader-added': true,
   drift: true,
   'policy-refused': true,
 };

@@ -69,6 +69,7 @@ function paintOf(verb: Verb, colors: Colors): (text: string) => string {
       return colors.magenta;
     case 'block':
       return colors.red;
+    case 'verify':
     case 'hold':
       return colors.dim;
   }

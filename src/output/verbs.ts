@@ -15,6 +15,7 @@ export const verbs: Readonly<Record<Verb, VerbWords>> = {
   retire: { sign: '-', planned: 'retire', done: 'retired' },
   resume: { sign: '!', planned: 'resume', done: 'resumed' },
   rekey: { sign: '@', planned: 'rekey', done: 'rekeyed' },
+  verify: { sign: '*', planned: 'verify', done: 'verified' },
   hold: { sign: '=', planned: 'held', done: 'held' },
   block: { sign: 'x', planned: 'blocked', done: 'blocked' },
   forget: { sign: '?', planned: 'forget', done: 'forgotten' },

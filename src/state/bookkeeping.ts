@@ -1,5 +1,5 @@
 /** What a record notes beside its versions: failures, pauses, where a credential may be sent. Pure: a record in, a record out. */
-import type { Binding, Health, SecretRecord } from './model.ts';
+import type { Binding, Health, Sched, SecretRecord } from './model.ts';
 
 export interface Failure {
   class: string;
@@ -48,10 +48,51 @@ export function unlocked(record: SecretRecord): SecretRecord {
     ...record,
     health: record.health === 'blocked' ? 'drift' : record.health,
     pending: pending && { ...pending, tried: [], claim: { ...pending.claim, lease: 0 } },
-    sched: { ...record.sched, failures: 0, nextAttemptAt: null, probeAfter: null, lastError: null },
+    sched: {
+      ...undrifted(record.sched),
+      failures: 0,
+      nextAttemptAt: null,
+      probeAfter: null,
+      lastError: null,
+    },
   };
 }
 
 export function rebound(record: SecretRecord, binding: Binding): SecretRecord {
   return { ...record, binding };
 }
+
+/** The target was asked, and accepts the current version. */
+export function checked(record: SecretRecord, at: string): SecretRecord {
+  const current = record.current === null ? undefined : record.versions[record.current];
+  if (record.current === null || !current) throw new Error(`${record.name} has no current version`);
+  return {
+    ...record,
+    versions: { ...record.versions, [record.current]: { ...current, verified: { at, how: 'login' } } },
+    health: 'ok',
+    sched: { ...undrifted(record.sched), checkedAt: at, probeAfter: null },
+  };
+}
+
+/** The target was asked and refuses the current version: somebody changed it. A plan's matter from now on. */
+export const drifted = (record: SecretRecord, at: string): SecretRecord => ({
+  ...record,
+  health: 'drift',
+  sched: { ...record.sched, checkedAt: at, driftAt: at },
+});
+
+/** The account may be locked: nobody asks again before `probeAfter`. */
+export const paused = (record: SecretRecord, at: string, probeAfter: string): SecretRecord => ({
+  ...record,
+  sched: { ...record.sched, checkedAt: at, probeAfter },
+});
+
+function undrifted({ driftAt: _, ...sched }: Sched): Sched {
+  return sched;
+}
+
+/** Whether `keyturn destroy` may touch it is what the manifest said last. */
+export const protectedBy = (record: SecretRecord, deleteProtection: boolean): SecretRecord => ({
+  ...record,
+  protected: deleteProtection,
+});

@@ -6,7 +6,8 @@ import type { KeyObject } from 'node:crypto';
 import { createPublicKey } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
-import { generateIdentity, recipientOf } from '../age/age.ts';
+import { decryptWithPassphrase, generateIdentity, isAgeFile, recipientOf } from '../age/age.ts';
+import { openSshKey, privateKeyBlock } from '../age/ssh-key-file.ts';
 import { KeyturnError } from '../errors.ts';
 import { Secret } from '../secret.ts';
 import { generateSeed, isKid, privateKey, publicKey, type Signer, signerOf } from './signing.ts';
@@ -14,7 +15,7 @@ import { generateSeed, isKid, privateKey, publicKey, type Signer, signerOf } fro
 export interface Identity {
   /** File or environment variable it came from, for messages. */
   source: string;
-  /** The newest first, as written; older ones stay for decryption. */
+  /** The newest first, as written; older ones stay for decryption. `AGE-SECRET-KEY-…` or PKCS #8 PEM of SSH keys. */
   ageIdentities: Secret[];
   /** Public halves of `ageIdentities`, in the same order. */
   recipients: string[];
@@ -24,15 +25,26 @@ export interface Identity {
   trust: ReadonlyMap<string, KeyObject>;
 }
 
+/** Asks a person for the passphrase of what `message` names; null where nobody can be asked. */
+export type AskPassphrase = (message: string) => Promise<Secret | null>;
+
 const largest = 1024 * 1024;
 
-/** Reads a bundle, or a plain age identity file. Throws KeyturnError with `source:line` and the rule that was broken. */
-export async function parseIdentity(text: string, source: string): Promise<Identity> {
+/**
+ * Reads a bundle, a plain age identity file or an SSH private key, or any of them together. Throws KeyturnError with
+ * `source:line` and the rule that was broken.
+ */
+export async function parseIdentity(text: string, source: string, ask?: AskPassphrase): Promise<Identity> {
   const ages = new Map<string, Secret>();
   const trust = new Map<string, KeyObject>();
   let signer: Signer | null = null;
+  for (const block of text.match(privateKeyBlock) ?? []) {
+    const pem = await sshKey(new Secret(`${block}\n`), source, ask);
+    ages.set(await recipientOf(pem), pem);
+  }
+  const lines = text.replaceAll(privateKeyBlock, (block) => block.replaceAll(/[^\n]/g, '')).split('\n');
 
-  for (const [index, raw] of text.split('\n').entries()) {
+  for (const [index, raw] of lines.entries()) {
     const line = raw.trim();
     if (line === '' || line.startsWith('#')) continue;
     const [tag = '', kid = '', key = '', ...rest] = line.split(/\s+/);
@@ -86,30 +98,71 @@ export async function parseIdentity(text: string, source: string): Promise<Ident
   return { source, ageIdentities: [...ages.values()], recipients: [...ages.keys()], signer, trust };
 }
 
-/** Where an identity is looked for, first to last: `file`, $KEYTURN_IDENTITY, $KEYTURN_IDENTITY_FILE, the home directory. */
+/**
+ * Where an identity is looked for, first to last: `file`, $KEYTURN_IDENTITY, $KEYTURN_IDENTITY_FILE, keyturn's own
+ * file in the home directory, the SSH key there. `ask` is called for what a passphrase protects.
+ */
 export async function loadIdentity(options: {
   file?: string;
   env: NodeJS.ProcessEnv;
   home: string;
+  ask?: AskPassphrase;
 }): Promise<Identity> {
-  const { file, env, home } = options;
-  if (file !== undefined) return parseIdentity(await readPrivate(file, true), file);
-  if (env.KEYTURN_IDENTITY) return parseIdentity(env.KEYTURN_IDENTITY, 'KEYTURN_IDENTITY');
-  if (env.KEYTURN_IDENTITY_FILE) {
-    return parseIdentity(await readPrivate(env.KEYTURN_IDENTITY_FILE, true), env.KEYTURN_IDENTITY_FILE);
-  }
+  const { file, env, home, ask } = options;
+  const read = (bytes: Buffer, source: string): Promise<Identity> => unlocked(bytes, source, ask);
+  if (file !== undefined) return read(await readPrivate(file, true), file);
+  if (env.KEYTURN_IDENTITY) return read(Buffer.from(env.KEYTURN_IDENTITY), 'KEYTURN_IDENTITY');
+  if (env.KEYTURN_IDENTITY_FILE)
+    return read(await readPrivate(env.KEYTURN_IDENTITY_FILE, true), env.KEYTURN_IDENTITY_FILE);
   const usual = identityPath(env, home);
-  const text = await readPrivate(usual, false);
-  if (text !== null) return parseIdentity(text, usual);
+  for (const path of [usual, join(home, '.ssh', 'id_ed25519'), join(home, '.ssh', 'id_rsa')]) {
+    const bytes = await readPrivate(path, false);
+    if (bytes !== null) return read(bytes, path);
+  }
   const empty =
     env.KEYTURN_IDENTITY === undefined
       ? ''
       : ' (KEYTURN_IDENTITY is set but empty: jobs for forks get no secrets)';
   throw new KeyturnError('identity', `there is none${empty}`, {
     code: 'NO_IDENTITY',
-    hint: `pass --identity FILE, set KEYTURN_IDENTITY (the text) or KEYTURN_IDENTITY_FILE (a path), or put it at ${usual}; \`keyturn keygen\` makes one`,
+    hint: `pass --identity FILE, set KEYTURN_IDENTITY (the text) or KEYTURN_IDENTITY_FILE (a path), or put it at ${usual}; an SSH key works too; \`keyturn keygen\` makes one`,
   });
 }
+
+/** Takes the passphrase off, where `age -p` has put one on. */
+async function unlocked(bytes: Buffer, source: string, ask: AskPassphrase | undefined): Promise<Identity> {
+  if (!isAgeFile(bytes)) return parseIdentity(bytes.toString(), source, ask);
+  const passphrase = await passphraseOf(source, ask);
+  const text = await decryptWithPassphrase(bytes, passphrase, source);
+  if (text === null) throw wrongPassphrase(source);
+  return parseIdentity(text.reveal(), source, ask);
+}
+
+async function sshKey(text: Secret, source: string, ask: AskPassphrase | undefined): Promise<Secret> {
+  let opened = await openSshKey(text);
+  if (opened.r === 'locked') opened = await openSshKey(text, await passphraseOf(source, ask));
+  if (opened.r === 'key') return opened.pem;
+  if (opened.r === 'locked') throw wrongPassphrase(source);
+  throw new KeyturnError(source, `the SSH key ${opened.what}`, {
+    code: 'BAD_IDENTITY',
+    hint: 'use an Ed25519 or RSA key, or an age identity: keyturn keygen --reader makes one',
+  });
+}
+
+async function passphraseOf(source: string, ask: AskPassphrase | undefined): Promise<Secret> {
+  const passphrase = await ask?.(`Passphrase of ${source}`);
+  if (passphrase) return passphrase;
+  throw new KeyturnError(source, 'is protected by a passphrase, and there is no terminal to ask for it', {
+    code: 'LOCKED',
+    hint: 'run it on a terminal, or use an identity without a passphrase, e.g. from a CI secret',
+  });
+}
+
+const wrongPassphrase = (source: string): KeyturnError =>
+  new KeyturnError(source, 'the passphrase is wrong, or it is encrypted to somebody instead', {
+    code: 'LOCKED',
+    hint: 'run it again',
+  });
 
 /** The file that is read when nothing else is said: below $XDG_CONFIG_HOME or ~/.config. */
 export function identityPath(env: NodeJS.ProcessEnv, home: string): string {
@@ -147,9 +200,9 @@ export async function generateBundle(
   return { bundle: new Secret(`${lines.join('\n')}\n`), recipient, trustLine };
 }
 
-async function readPrivate(file: string, required: true): Promise<string>;
-async function readPrivate(file: string, required: false): Promise<string | null>;
-async function readPrivate(file: string, required: boolean): Promise<string | null> {
+async function readPrivate(file: string, required: true): Promise<Buffer>;
+async function readPrivate(file: string, required: false): Promise<Buffer | null>;
+async function readPrivate(file: string, required: boolean): Promise<Buffer | null> {
   const handle = await open(file).catch((error: NodeJS.ErrnoException) => error);
   if (handle instanceof Error) {
     if (!required && handle.code === 'ENOENT') return null;
@@ -169,7 +222,7 @@ async function readPrivate(file: string, required: boolean): Promise<string | nu
       });
     }
     if (size > largest) throw new KeyturnError(file, 'is too big for an identity');
-    return await handle.readFile('utf8').catch((error: NodeJS.ErrnoException) => {
+    return await handle.readFile().catch((error: NodeJS.ErrnoException) => {
       throw new KeyturnError(file, `the identity cannot be read (${error.code ?? 'EIO'})`, {
         hint: 'it must be a file',
       });

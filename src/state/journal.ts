@@ -11,7 +11,7 @@ import type { Write } from '../git/contract.ts';
 import type { Identity } from './identity.ts';
 import type { SecretRecord, State } from './model.ts';
 import { idPattern, instant, recordProblem, sha256 } from './record-shape.ts';
-import { digest, open, seal, tampered } from './sealed.ts';
+import { digest, misplaced, open, seal, tampered } from './sealed.ts';
 import { listOf, mapOf, objectOf, oneOf, text, whole } from './shape.ts';
 import type { Signer } from './signing.ts';
 
@@ -102,7 +102,7 @@ export async function fold(files: ReadonlyMap<string, Uint8Array>, identity: Ide
       throw tampered(path, 'is the oldest file of the state, but no snapshot: older ones are missing');
     }
     if (index > 0 && segment.repo !== state.repo)
-      throw tampered(path, 'belongs to the state of another repository');
+      throw misplaced(path, 'belongs to the state of another repository');
     if (index > 0 && segment.prev !== state.head)
       throw tampered(path, 'does not follow from the file before it');
     applyTo(records, segment, path);

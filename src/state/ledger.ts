@@ -12,6 +12,7 @@ import type { Secret } from '../secret.ts';
 import type { Identity } from './identity.ts';
 import { append, type Folded, fold } from './journal.ts';
 import type { SecretRecord, State } from './model.ts';
+import { approvalsAreOn } from './readers.ts';
 import { digest } from './sealed.ts';
 import { versionOf } from './transitions.ts';
 import { currentPath, formatCurrent, openVersion, sealVersion, valuePath } from './version-file.ts';
@@ -40,6 +41,11 @@ export interface LedgerOptions {
   identity: Identity;
   /** Recipients of the state: reconcilers and planners. */
   recipients: string[];
+  /**
+   * Which recipients that the newest file of the state is not sealed to are let in (protocol A6): `all`; with `known`
+   * none of them, until a signer does; `as recorded`, the default, is `known` once the records hold approvals.
+   */
+  admits?: 'all' | 'known' | 'as recorded';
   clock: Clock;
   random: (bytes: number) => Uint8Array;
   ulid: () => string;
@@ -195,7 +201,7 @@ export class Ledger {
     steps: readonly string[] = [],
   ): Promise<CommitOutcome> {
     this.#options.announce?.(steps);
-    const { repository, identity, clock, random, recipients, runner } = this.#options;
+    const { repository, identity, clock, random, runner } = this.#options;
     const mine = this.repo;
     const lost: Change[] = [];
     for (let attempt = 0; attempt < attempts; attempt += 1) {
@@ -210,7 +216,13 @@ export class Ledger {
           put: kept.flatMap((change) => (change.to ? [change.to] : [])),
           drop: kept.flatMap((change) => (change.to ? [] : [change.uid])),
         },
-        { signer: signerOf(identity), recipients, at: clock.now(), by: runner, newRepo: () => mine },
+        {
+          signer: signerOf(identity),
+          recipients: this.#recipients(),
+          at: clock.now(),
+          by: runner,
+          newRepo: () => mine,
+        },
       );
       const all = [...kept.flatMap((change) => change.writes), ...extra, ...writes];
       const startedAt = clock.monotonic();
@@ -243,6 +255,21 @@ export class Ledger {
       this.#readAt = startedAt;
     } else await this.refresh();
     return next.state.serial;
+  }
+
+  /** Recipients that the newest file of the state is not sealed to. */
+  newcomers(): string[] {
+    const { tail, state } = this.#folded;
+    if (state.serial === 0) return [];
+    return this.#options.recipients.filter((one) => !tail.readers.includes(fingerprint(one)));
+  }
+
+  #recipients(): string[] {
+    const { recipients, admits = 'as recorded' } = this.#options;
+    const open = admits === 'as recorded' && !approvalsAreOn(Object.values(this.state.records));
+    if (admits === 'all' || open) return recipients;
+    const out = new Set(this.newcomers());
+    return recipients.filter((recipient) => !out.has(recipient));
   }
 
   #conflicts(change: Change): boolean {

@@ -3,6 +3,8 @@
  * digests `sha256:<hex>`. Only `transitions.ts` moves a version from one stage to another.
  */
 
+import type { NotifyEvent } from '../manifests/model.ts';
+
 export type Stage = 'current' | 'retiring' | 'retired' | 'abandoned' | 'pending';
 
 /** Where a credential may be sent. A manifest that differs from it needs `keyturn rebind`. */
@@ -27,6 +29,8 @@ export interface VersionRecord {
   verified?: { at: string; how: 'login' | 'witness' | 'acknowledged' };
   /** Fingerprints of the recipients that the file is sealed to, reconcilers included, sorted. */
   readers: string[];
+  /** Fingerprints that it was sealed to before, and is not any more: whoever holds those keys may know the value. */
+  formerReaders?: string[];
   /** Digest of the sealed file's bytes. */
   file: string;
   /** The user name that this version belongs to. */
@@ -42,7 +46,15 @@ export interface Claim {
   attempt: number;
 }
 
-export type Why = 'due' | 'new' | 'flagged' | 'rotate-token' | 'reader-removed' | 'drift' | 'policy-refused';
+export type Why =
+  | 'due'
+  | 'new'
+  | 'flagged'
+  | 'rotate-token'
+  | 'reader-removed'
+  | 'reader-added'
+  | 'drift'
+  | 'policy-refused';
 
 export interface Pending {
   v: number;
@@ -61,6 +73,8 @@ export interface Pending {
   refusals: number;
   /** Retained versions that were tried in vain while nobody knew which value is live. */
   tried: number[];
+  /** The reason of the plan that claimed it, e.g. `asked for: leak INC-42`: for the history. */
+  reason?: string;
 }
 
 export type Health = 'ok' | 'restricted' | 'unverified' | 'drift' | 'blocked' | 'not-effective';
@@ -74,7 +88,29 @@ export interface Sched {
   rotateToken: string | null;
   /** Probing the account is forbidden until then: a wrong attempt might lock it. */
   probeAfter: string | null;
+  /** Keys of the notices that were written for this version; see `outbox.ts`. */
   notified: string[];
+  /** When `verify` last asked the target whether it accepts the current version. */
+  checkedAt?: string;
+  /** Since when the target is known to refuse the current version; absent once that is settled. */
+  driftAt?: string;
+}
+
+/** What people can be told of a secret. */
+export type NoticeEvent = 'before' | NotifyEvent;
+
+export interface Notice {
+  /** Unique within the record, for ever: `rotated:8`, `before:7:604800000`. */
+  key: string;
+  event: NoticeEvent;
+  version: number | null;
+  at: string;
+  /** The process that wrote it. */
+  by: string;
+  /** Short codes and times for the text, e.g. `{ class, code, step }`. Never a value or a server's words. */
+  facts: Record<string, string>;
+  /** Names of the channels that it still has to go to. */
+  channels: string[];
 }
 
 export interface SecretRecord {
@@ -90,6 +126,14 @@ export interface SecretRecord {
   binding: Binding;
   sched: Sched;
   health: Health;
+  /** What people call the owners of the fingerprints in `versions` and `approved`; `reconciler` for those. */
+  readerNames?: Record<string, string>;
+  /** With `trust: signed`: fingerprints that a signer has let in. */
+  approved?: string[];
+  /** `deleteProtection` as the last apply carried it out; absent counts as protected. */
+  protected?: boolean;
+  /** Notices that are not delivered yet, oldest first. */
+  outbox?: Notice[];
 }
 
 export interface State {

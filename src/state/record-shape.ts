@@ -1,5 +1,6 @@
 /** What a `SecretRecord` must look like in the journal. A field added to the model does not compile until it is here. */
-import type { Binding, Claim, Pending, Sched, SecretRecord, VersionRecord } from './model.ts';
+import { notifyEvents } from '../manifests/model.ts';
+import type { Binding, Claim, Notice, Pending, Sched, SecretRecord, VersionRecord } from './model.ts';
 import { type Check, flag, listOf, mapOf, objectOf, oneOf, orNull, text, whole } from './shape.ts';
 
 /** ISO 8601 in UTC, as `Date.toISOString` writes it. */
@@ -38,6 +39,7 @@ const version = objectOf<VersionRecord>({
     }),
   },
   readers: listOf(filled),
+  formerReaders: { optional: listOf(filled) },
   file: sha256,
   username: text(),
 });
@@ -52,13 +54,23 @@ const pending = objectOf<Pending>({
     lease: whole(0),
     attempt: whole(0),
   }),
-  why: oneOf('due', 'new', 'flagged', 'rotate-token', 'reader-removed', 'drift', 'policy-refused'),
+  why: oneOf(
+    'due',
+    'new',
+    'flagged',
+    'rotate-token',
+    'reader-removed',
+    'reader-added',
+    'drift',
+    'policy-refused',
+  ),
   uses: listOf(filled),
   baseline: mapOf(/^/, text()),
   actor: oneOf('self', 'target'),
   retain: flag,
   refusals: whole(0),
   tried: listOf(whole(1)),
+  reason: { optional: text() },
 });
 
 const sched = objectOf<Sched>({
@@ -68,6 +80,18 @@ const sched = objectOf<Sched>({
   rotateToken: orNull(text()),
   probeAfter: orNull(instant),
   notified: listOf(text()),
+  checkedAt: { optional: instant },
+  driftAt: { optional: instant },
+});
+
+const notice = objectOf<Notice>({
+  key: filled,
+  event: oneOf('before', ...notifyEvents),
+  version: orNull(whole(1)),
+  at: instant,
+  by: text(),
+  facts: mapOf(/^[a-z]+$/, text()),
+  channels: listOf(filled),
 });
 
 const record = objectOf<SecretRecord>({
@@ -82,6 +106,10 @@ const record = objectOf<SecretRecord>({
   binding,
   sched,
   health: oneOf('ok', 'restricted', 'unverified', 'drift', 'blocked', 'not-effective'),
+  readerNames: { optional: mapOf(/^fp:[0-9a-f]{16}$/, filled) },
+  approved: { optional: listOf(filled) },
+  protected: { optional: flag },
+  outbox: { optional: listOf(notice) },
 });
 
 /** Where `value` is not a record, or null: its shape, and that `current` and `pending` name versions that it has. */

@@ -71,8 +71,8 @@ export async function seal(
 }
 
 /**
- * Decrypts and verifies. Errors carry the codes `NO_IDENTITY`, `DAMAGED`, `NEWER_FORMAT`, `UNKNOWN_SIGNER` and
- * `TAMPERED`; but for the first and `NEWER_FORMAT` they exit with 3. `expect` lists fields that must equal.
+ * Decrypts and verifies. Errors carry the codes `NO_IDENTITY`, `DAMAGED`, `NEWER_FORMAT`, `UNKNOWN_SIGNER`,
+ * `TAMPERED` and `WRONG_PLACE`; but for the first and `NEWER_FORMAT` they exit with 3. `expect` lists fields that must equal.
  * `requireSignature: false` counts only for an identity without any trust line: whoever can verify, does.
  */
 export async function open(
@@ -91,7 +91,7 @@ export async function open(
   if (verified) verifySignature(envelope, sig, identity, place);
   for (const [field, wanted] of Object.entries(expect)) {
     if (canonicalize(envelope[field]) === canonicalize(wanted)) continue;
-    throw tampered(place, `holds ${field} ${shown(envelope[field])} where ${shown(wanted)} belongs`);
+    throw misplaced(place, `holds ${field} ${shown(envelope[field])} where ${shown(wanted)} belongs`);
   }
   return { envelope, verified, kid: sig.kid };
 }
@@ -100,12 +100,21 @@ export async function open(
 export const digest = (bytes: Uint8Array): string =>
   `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 
-/** The error for a file that is whole and readable, but not what or where its writer put it. */
+/** The error for a file that is whole and readable, but not what its writer put there. */
 export function tampered(place: string, what: string): KeyturnError {
-  return new KeyturnError(place, what, {
+  return new KeyturnError(place, `tampered: ${what}`, {
     code: 'TAMPERED',
     exit: 3,
-    hint: 'somebody moved, replaced or forged it: find out who, then restore the file from the git history',
+    hint: 'somebody replaced or forged it: find out who, then restore the file from the git history',
+  });
+}
+
+/** The error for a genuine file that belongs elsewhere: another version, secret or repository. */
+export function misplaced(place: string, what: string): KeyturnError {
+  return new KeyturnError(place, `wrong place: ${what}`, {
+    code: 'WRONG_PLACE',
+    exit: 3,
+    hint: 'somebody moved or swapped it: find out who, then restore the file from the git history',
   });
 }
 

@@ -24,6 +24,8 @@ export interface Sealed {
   file: string;
   /** Fingerprints it is sealed to, sorted. */
   readers: string[];
+  /** Fingerprints that it was sealed to before. */
+  formerReaders?: string[];
 }
 
 export function newRecord(of: {
@@ -33,6 +35,7 @@ export function newRecord(of: {
   target: string;
   binding: Binding;
   specDigest: string;
+  protected?: boolean;
 }): SecretRecord {
   return {
     ...of,
@@ -63,6 +66,7 @@ export function claimed(
     refusals: number;
     username: string;
     sealed: Sealed;
+    reason?: string;
   },
 ): SecretRecord {
   if (record.pending) throw new Error(`claim of ${record.name} over a pending version`);
@@ -76,7 +80,19 @@ export function claimed(
   return {
     ...record,
     versions: { ...record.versions, [v]: version },
-    pending: { v, phase: 'claimed', claim, why, uses, baseline, actor, retain, refusals, tried: [] },
+    pending: {
+      v,
+      phase: 'claimed',
+      claim,
+      why,
+      uses,
+      baseline,
+      actor,
+      retain,
+      refusals,
+      tried: [],
+      ...(by.reason === undefined ? {} : { reason: by.reason }),
+    },
   };
 }
 
@@ -100,6 +116,7 @@ export function promoted(
     retireAfter: string | null;
     specDigest: string;
     rotateToken: string | null;
+    protected?: boolean;
   },
 ): SecretRecord {
   const pending = pendingOf(record);
@@ -126,6 +143,7 @@ export function promoted(
     health: by.health,
     specDigest: by.specDigest,
     sched: { ...fresh, rotateToken: by.rotateToken },
+    ...(by.protected === undefined ? {} : { protected: by.protected }),
   };
 }
 
@@ -138,6 +156,7 @@ export function adopted(
     sealed: Sealed;
     verified: NonNullable<VersionRecord['verified']>;
     rotateToken: string | null;
+    protected?: boolean;
   },
 ): SecretRecord {
   const v = nextVersion(record);
@@ -165,6 +184,7 @@ export function adopted(
     pending: null,
     health: 'ok',
     sched: { ...fresh, rotateToken: by.rotateToken },
+    ...(by.protected === undefined ? {} : { protected: by.protected }),
   };
 }
 
@@ -221,7 +241,7 @@ export function versionOf(record: SecretRecord, v: number): VersionRecord {
   return version;
 }
 
-function pendingOf(record: SecretRecord): NonNullable<SecretRecord['pending']> {
+export function pendingOf(record: SecretRecord): NonNullable<SecretRecord['pending']> {
   if (!record.pending) throw new Error(`${record.name} has no pending version`);
   return record.pending;
 }

@@ -20,16 +20,20 @@ export function wishFile(id: string, wish: Omit<Wish, 'path'>): Write {
  * left alone, and one older than the secret's newest version is fulfilled already.
  */
 export async function readWishes(ledger: Ledger): Promise<Wish[]> {
-  const wishes: Wish[] = [];
-  for (const path of ledger.paths('requests').filter((p) => p.endsWith('.json'))) {
-    const wish = parse(path, await ledger.readFile(path));
-    if (!wish) continue;
-    const record = Object.values(ledger.state.records).find((r) => r.name === wish.secret);
-    const newest =
-      record && record.current !== null ? versionOf(record, record.current).createdAt : undefined;
-    if (newest === undefined || Date.parse(newest) < Date.parse(wish.at)) wishes.push(wish);
-  }
-  return wishes;
+  return (await readRequests(ledger)).filter((wish) => isOpen(wish, ledger));
+}
+
+/** Every wish at the fetched tip, fulfilled ones included: the next claim of their secret takes those away too. */
+export async function readRequests(ledger: Ledger): Promise<Wish[]> {
+  const paths = ledger.paths('requests').filter((path) => path.endsWith('.json'));
+  const wishes = await Promise.all(paths.map(async (path) => parse(path, await ledger.readFile(path))));
+  return wishes.flatMap((wish) => wish ?? []);
+}
+
+export function isOpen(wish: Wish, ledger: Ledger): boolean {
+  const record = Object.values(ledger.state.records).find(({ name }) => name === wish.secret);
+  if (!record || record.current === null) return true;
+  return Date.parse(versionOf(record, record.current).createdAt) < Date.parse(wish.at);
 }
 
 function parse(path: string, bytes: Uint8Array): Wish | null {

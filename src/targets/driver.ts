@@ -5,7 +5,7 @@
  * share one; no text of the server and no SDK type leaves the file, only codes and our own words; one
  * call of `probe` is one attempt by one method on a new connection; nothing goes through a pool.
  */
-import type { Account, PasswordPolicy, Target } from '../manifests/model.ts';
+import type { Account, KeyType, PasswordPolicy, Target } from '../manifests/model.ts';
 import type { Secret } from '../secret.ts';
 import type { Binding } from '../state/model.ts';
 
@@ -22,7 +22,7 @@ export type Probe =
   | ({ r: 'ok-restricted' } & Outcome)
   /** The value is wrong. */
   | ({ r: 'denied' } & Outcome)
-  /** Refused because of earlier failures: says nothing about the value. */
+  /** Refused whatever the value, e.g. after failures or where such logins are switched off: says nothing about it. */
   | ({ r: 'blocked' } & Outcome)
   /** No answer: nobody listens, TLS failed, too many connections. */
   | ({ r: 'unreachable' } & Outcome)
@@ -34,7 +34,17 @@ export type SetResult =
   /** The target answered no. Not proof that the value is not live: see protocol §3.4. */
   | ({
       r: 'refused';
-      why: 'policy' | 'history' | 'permission' | 'bad-current' | 'readonly' | 'no-account';
+      why:
+        | 'policy'
+        | 'history'
+        | 'permission'
+        | 'bad-current'
+        | 'readonly'
+        | 'no-account'
+        /** The present value is younger than the target's minimum age. */
+        | 'too-soon'
+        /** Another host key than the pinned ones: nothing was sent, and nothing will be. */
+        | 'untrusted';
     } & Outcome)
   /** Nothing was sent: the connection could not be made. */
   | ({ r: 'not-sent' } & Outcome)
@@ -63,7 +73,14 @@ export type Preflight =
   /** The target answered that this rotation cannot be done; `hint` says what to grant or change. */
   | ({
       r: 'refused';
-      why: 'permission' | 'bad-current' | 'no-account' | 'unsupported' | 'readonly';
+      why:
+        | 'permission'
+        | 'bad-current'
+        | 'no-account'
+        | 'unsupported'
+        | 'readonly'
+        | 'too-soon'
+        | 'untrusted';
       hint: string;
     } & Outcome)
   | ({ r: 'blocked' } & Outcome)
@@ -78,7 +95,10 @@ export interface ValueConstraints {
 
 export interface Credentials {
   username: string;
+  /** Empty where a private key logs in alone. */
   password: Secret;
+  privateKey?: Secret;
+  passphrase?: Secret;
 }
 
 /** One account's rotation on one target. */
@@ -97,8 +117,16 @@ export interface RotationJob {
   current: Secret | undefined;
   /** Keep `current` valid beside the new value. */
   retain: boolean;
+  /** The account ends here: `retire(undefined)` may lock it although no other one takes its place. */
+  givenUp?: true;
   /** Identifies the version at the target (MySQL's attribute). The same for every retry of it. */
   mark: { uid: string; version: number };
+  /** Where the value is a private key: its kind. */
+  keyType?: KeyType;
+  /** The login at the target's jump host. */
+  jump?: Credentials;
+  /** At the end of a grace: the value that stops working. */
+  ends?: Secret;
 }
 
 /**
@@ -125,9 +153,13 @@ export interface ChosenDriver {
   readonly type: Target['type'];
   constraints(target: Target): ValueConstraints;
   /** How two versions can be valid at once: on one account, only with two users, or it depends on the server. */
-  overlap(account: Account): 'none' | 'dual' | 'alternate';
+  overlap(account: Account, keyType?: KeyType): 'none' | 'dual' | 'alternate';
   binding(target: Target, account: Account): Binding;
+  /** Makes a value where it is no password: a private key. */
+  generate?(keyType: KeyType, mark: RotationJob['mark']): Promise<Secret>;
+  /** What readers may ask for beside a value that is no password, e.g. `publicKey`. */
+  describe?(value: Secret, mark: RotationJob['mark']): Promise<Record<string, string>>;
   rotator(job: RotationJob): ChosenRotator;
 }
 
-export type { Account, PasswordPolicy, Target };
+export type { Account, KeyType, PasswordPolicy, Target };

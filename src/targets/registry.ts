@@ -5,6 +5,7 @@ import type { ChosenDriver, ChosenRotator, Outcome } from './driver.ts';
 
 const load: Record<TargetType, () => Promise<ChosenDriver>> = {
   mysql: async () => (await import('./mysql.ts')).mysql,
+  ssh: async () => (await import('./ssh.ts')).ssh,
   postgresql: async () => (await import('./postgresql.ts')).postgresql,
 };
 

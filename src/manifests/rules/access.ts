@@ -1,5 +1,8 @@
 /** Who can decrypt. */
+
 import { recipientHint, recipientProblem } from '../../age/age.ts';
+import { loginRefs } from '../logins.ts';
+import { reconcilerName } from '../model.ts';
 import type { ManifestDocument } from '../parse.ts';
 import type { Context } from '../rules.ts';
 
@@ -20,9 +23,72 @@ export function recipients({ project, roles, problems }: Context): void {
     for (const [index, recipient] of project.model.planners.entries())
       check(project.document, `/spec/planners/${index}`, recipient);
   }
-  for (const { document, model } of roles) {
-    for (const [index, member] of model.members.entries())
-      check(document, `/spec/members/${index}/recipient`, member.recipient);
+  for (const { document, written } of roles) {
+    for (const [index, { recipient }] of written.spec.members.entries())
+      if (recipient !== undefined) check(document, `/spec/members/${index}/recipient`, recipient);
+  }
+}
+
+export function members({ roles, problems }: Context): void {
+  for (const { document, written } of roles) {
+    const say = (pointer: string, what: string, hint: string): void =>
+      problems.add(document.at(pointer), document.subject, what, hint);
+    const expiry = (pointer: string, place: string, expires: string | undefined): void => {
+      if (expires !== undefined && !isMoment(expires))
+        say(
+          pointer,
+          `${place} is no date`,
+          'write a day, 2027-01-31, or a time in UTC, 2027-01-31T18:00:00Z',
+        );
+    };
+    expiry('/spec/expires', 'spec.expires', written.spec.expires);
+    for (const [index, { name, recipient, recipientsFile, expires }] of written.spec.members.entries()) {
+      const [pointer, place] = [`/spec/members/${index}`, `spec.members[${index}]`];
+      if ((recipient === undefined) === (recipientsFile === undefined))
+        say(pointer, `${place} needs one of recipient and recipientsFile`, 'write exactly one of the two');
+      if (name === reconcilerName)
+        say(`${pointer}/name`, `${place}.name is what keyturn calls its own keys`, 'choose another name');
+      expiry(`${pointer}/expires`, `${place}.expires`, expires);
+    }
+  }
+}
+
+/** A day that exists: `Date` takes 2027-02-31 for March. */
+const isMoment = (written: string): boolean => {
+  const moment = new Date(written);
+  return !Number.isNaN(moment.getTime()) && moment.toISOString().startsWith(written.slice(0, 10));
+};
+
+/** A value that no reconciler can read: what keyturn can still do without it, and who is left to read it (protocol 9.1). */
+export function blind({ targets, secrets, problems }: Context): void {
+  const used = new Map<string, string>();
+  for (const { model } of targets.values())
+    for (const { ref } of loginRefs(model)) if ('secret' in ref) used.set(ref.secret, model.name);
+  for (const { document, model } of secrets.values()) {
+    if (!model.blind) continue;
+    const say = (what: string, hint: string): void =>
+      problems.add(document.at('/spec/blind'), model.name, what, hint);
+    const { name, rotator, authenticateAs, account, grace } = model;
+    const user = used.get(name);
+    if (rotator === 'target' || authenticateAs === 'user')
+      say(
+        'an account that changes its own password cannot be blind',
+        'write authenticateAs: target, so that nobody needs the old value',
+      );
+    else if (user !== undefined)
+      say(`${user} logs in with it, so it cannot be blind`, 'give the target a login of its own');
+    if (grace > 0 && account.usernames.length === 1)
+      say(
+        'blind and grace need two users that take turns',
+        'after a crash nobody could tell which password is live: write account: { usernames: [a, b] }, or grace: 0s',
+      );
+    if (model.movedFrom !== undefined)
+      say(
+        'blind values cannot be sealed under another name',
+        'keep the name, or remove movedFrom and start anew',
+      );
+    if (!model.readers.some((reader) => reader.expires === undefined))
+      say('nobody could read it for good', 'add it to a role with a member that does not expire');
   }
 }
 
@@ -30,7 +96,9 @@ export function recipients({ project, roles, problems }: Context): void {
 export function twoRecipients({ project, secrets, problems }: Context): void {
   if (project === undefined) return;
   const alone = [...secrets.values()].filter(({ model }) => {
-    const able = [...project.model.reconcilers, ...model.readers.map((reader) => reader.recipient)];
+    if (model.blind) return false;
+    const lasting = model.readers.filter((reader) => reader.expires === undefined);
+    const able = [...project.model.reconcilers, ...lasting.map((reader) => reader.recipient)];
     return new Set(able).size < 2;
   });
   const [first] = alone;

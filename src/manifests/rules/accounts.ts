@@ -10,7 +10,8 @@ export function oneSecretPerAccount({ targets, secrets, problems }: Context): vo
     for (const [index, username] of model.account.usernames.entries()) {
       if (username === '') continue;
       const account = model.account.host === undefined ? username : `${username}@${model.account.host}`;
-      const key = JSON.stringify([target.type, target.host.toLowerCase(), target.port, account]);
+      const kind = model.keyType === undefined ? 'password' : 'key';
+      const key = JSON.stringify([target.type, target.host.toLowerCase(), target.port, account, kind]);
       const owner = owners.get(key);
       if (owner === undefined) owners.set(key, model.name);
       else if (owner !== model.name) {
@@ -48,10 +49,11 @@ export function accountShape({ targets, secrets, problems }: Context): void {
         'add username, or usernames for two users that take turns',
       );
     }
-    if (account?.host !== undefined && targets.get(model.target)?.model.type === 'postgresql') {
+    const type = targets.get(model.target)?.model.type;
+    if (account?.host !== undefined && type !== undefined && type !== 'mysql') {
       say(
         '/spec/account/host',
-        'spec.account.host does not exist in postgresql',
+        `spec.account.host does not exist in ${type}`,
         'remove it: only mysql users have a host part',
       );
     }
@@ -71,13 +73,11 @@ export function targetRotator({ targets, secrets, problems }: Context): void {
   for (const { document, model, written } of secrets.values()) {
     const target = targets.get(model.target)?.model;
     if (model.rotator !== 'target' || target === undefined) continue;
-    const password = target.credentials?.password;
-    if (
-      target.credentials === undefined ||
-      password === undefined ||
-      !('secret' in password) ||
-      password.secret !== model.name
-    ) {
+    const { password, privateKey } = target.credentials ?? {};
+    const names = [password, privateKey].some(
+      (ref) => ref !== undefined && 'secret' in ref && ref.secret === model.name,
+    );
+    if (target.credentials === undefined || !names) {
       problems.add(
         document.at('/spec/rotator'),
         model.name,

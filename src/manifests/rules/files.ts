@@ -1,4 +1,6 @@
 import { isAbsolute } from 'node:path';
+import { channelValues } from '../channels.ts';
+import { loginRefs } from '../logins.ts';
 import type { ValueRef } from '../model.ts';
 import type { ManifestDocument } from '../parse.ts';
 import { staysInside } from '../paths.ts';
@@ -21,10 +23,11 @@ export async function filePaths({ root, ci, project, targets, secrets, problems 
     problems.add(document.at(`${pointer}/file`), document.subject, `${place} ${what}`, hint);
   };
   for (const { document, model } of targets.values())
-    await check(document, '/spec/credentials/password', model.credentials?.password);
+    for (const { pointer, ref } of loginRefs(model)) await check(document, pointer, ref);
   for (const { document, model } of secrets.values())
     await check(document, '/spec/initial/password', model.initial?.password);
   if (project === undefined) return;
-  for (const [name, { url }] of Object.entries(project.written.spec.channels ?? {}))
-    await check(project.document, `/spec/channels/${name}/url`, url);
+  for (const [name, channel] of Object.entries(project.written.spec.channels ?? {}))
+    for (const [key, ref] of channelValues(channel))
+      await check(project.document, `/spec/channels/${name}/${key}`, ref);
 }

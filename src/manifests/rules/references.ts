@@ -1,4 +1,6 @@
 /** Names that one manifest uses of another. */
+import { channelValues } from '../channels.ts';
+import { loginRefs } from '../logins.ts';
 import type { ValueRef } from '../model.ts';
 import type { ManifestDocument } from '../parse.ts';
 import type { Context, DeclaredSecret } from '../rules.ts';
@@ -32,16 +34,17 @@ export function secretReferences({ project, targets, secrets, names, problems }:
     );
   };
   for (const { document, model } of targets.values())
-    check(document, '/spec/credentials/password', model.credentials?.password);
+    for (const { pointer, ref } of loginRefs(model)) check(document, pointer, ref);
   for (const { document, model } of secrets.values())
     check(document, '/spec/initial/password', model.initial?.password);
   if (project === undefined) return;
-  for (const [name, { url }] of Object.entries(project.written.spec.channels ?? {}))
-    check(project.document, `/spec/channels/${name}/url`, url);
+  for (const [name, channel] of Object.entries(project.written.spec.channels ?? {}))
+    for (const [key, ref] of channelValues(channel))
+      check(project.document, `/spec/channels/${name}/${key}`, ref);
 }
 
 export function channels({ project, secrets, problems }: Context): void {
-  const known = Object.keys(project?.model.channels ?? {});
+  const known = Object.keys(project?.written.spec.channels ?? {});
   for (const { document, model } of secrets.values()) {
     for (const [index, channel] of model.notify.channels.entries()) {
       if (known.includes(channel)) continue;
@@ -103,10 +106,11 @@ export function valueFolders({ secrets, problems }: Context): void {
 export function cycles({ targets, secrets, problems }: Context): void {
   const settled = new Set<string>();
   const needs = ({ model }: DeclaredSecret): string[] => {
-    const refs = [targets.get(model.target)?.model.credentials?.password, model.initial?.password];
-    return refs.flatMap((ref, index) => {
+    const logins = loginRefs(targets.get(model.target)?.model).map(({ ref }) => ref);
+    return [...logins, model.initial?.password].flatMap((ref) => {
       if (ref === undefined || !('secret' in ref)) return [];
-      const itself = index === 0 && model.rotator === 'target' && ref.secret === model.name;
+      const itself =
+        ref !== model.initial?.password && model.rotator === 'target' && ref.secret === model.name;
       return itself ? [] : [ref.secret];
     });
   };

@@ -35,7 +35,7 @@ export function failureOf(error: unknown, flavour: Flavour): MysqlFailure {
 }
 
 type Login = Probe['r'];
-type Why = Extract<SetResult, { r: 'refused' }>['why'];
+type Why = Exclude<Extract<SetResult, { r: 'refused' }>['why'], 'too-soon' | 'untrusted'>;
 
 const loginByNumber: Record<number, Login> = {
   1044: 'ok',

@@ -131,7 +131,8 @@ export class MysqlRotator implements ChosenRotator {
 
   async retire(live: Secret | undefined): Promise<RetireResult> {
     const job = this.#job;
-    if (live === undefined && !(isAlternating(job) && job.actor === 'target')) {
+    const mayLock = job.actor === 'target' && (isAlternating(job) || job.givenUp === true);
+    if (live === undefined && !mayLock) {
       return { r: 'refused', code: 'ONLY_USER', detail: 'only a user of an alternating pair is ever locked' };
     }
     const login = await this.#administrative(live);

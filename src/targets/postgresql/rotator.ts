@@ -176,7 +176,7 @@ export function createRotator(job: RotationJob, allows: (value: string) => boole
     probe,
     set,
     async retire(live) {
-      if (live === undefined && !pair)
+      if (live === undefined && !pair && job.givenUp !== true)
         return { r: 'refused', code: 'IN_USE', detail: 'the only role of the account is in use' };
       let open: Session;
       try {
