@@ -31,7 +31,7 @@ const rooms = [
   ['targets', ['src/targets/']],
   ['engine', ['src/engine/']],
   ['output', ['src/output/']],
-  ['run.ts', ['src/run.ts', 'src/reader.ts']],
+  ['run.ts', ['src/run.ts', 'src/reader.ts', 'src/tell.ts']],
   ['commands', ['src/commands/']],
   ['cli.ts', ['src/cli.ts']],
 ] as const;
@@ -47,10 +47,13 @@ const doors: Record<string, Door> = {
   pg: { places: ['src/targets/postgresql/'], heavy: true },
   'simple-git': { places: ['src/git/'], heavy: true },
   'age-encryption': { places: ['src/age/age.ts'], heavy: true },
+  ssh2: { places: ['src/age/ssh-key-file.ts', 'src/targets/ssh/'], heavy: true },
+  '@noble/curves': { places: ['src/age/ssh.ts'], heavy: true },
   ajv: { places: ['src/manifests/'], heavy: true },
   yaml: { places: ['src/manifests/'], heavy: false },
   commander: { places: ['src/cli.ts', 'src/commands/'], heavy: false },
   '@inquirer': { places: ['src/output/', 'src/commands/'], heavy: true },
+  nodemailer: { places: ['src/output/notify/'], heavy: true },
   'log-update': { places: ['src/output/'], heavy: true },
 };
 
@@ -59,7 +62,9 @@ const mayReveal = [
   'src/targets/',
   'src/age/',
   'src/state/',
+  'src/output/notify/',
   'src/commands/get.ts',
+  'src/commands/exec.ts',
   'src/commands/seal.ts',
   'src/commands/keygen.ts',
   'src/commands/init.ts',

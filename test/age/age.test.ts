@@ -122,7 +122,8 @@ describe('recipients', () => {
     const secret = (await generateIdentity()).reveal();
     expect(recipientProblem(secret)).toContain('secret key');
     expect(recipientProblem(secret)).not.toContain(secret.slice(20));
-    expect(recipientProblem('ssh-ed25519 AAAA')).toContain('SSH');
+    expect(recipientProblem('ssh-ed25519 AAAA')).toContain('mistyped');
+    expect(recipientProblem('ssh-dss AAAA')).toContain('SSH');
     expect(recipientProblem('age1yubikey1qwerty')).toContain('plugin');
     expect(recipientProblem(' ')).toContain('not an age recipient');
   });

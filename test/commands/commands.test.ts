@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { encrypt } from '../../src/age/age.ts';
 import { type PostgresServer, startPostgres } from '../servers/postgresql.ts';
 import { type Desk, takeDesk } from './desk.ts';
 
@@ -232,7 +233,10 @@ describe('reading', () => {
     expect(read.code).toBe(0);
     expect(read.out).toBe((await desk.keyturn(['get', 'pg/app'])).out);
     expect(read.err).toContain('nobody vouches for values/pg/app/1.age');
-    expect((await reader.keyturn(['--identity', '../reader-identity', 'list'])).code).toBe(1);
+    const list = await reader.keyturn(['--identity', '../reader-identity', 'list']);
+    expect(list.out).toMatch(/pg\/app\s+pg\s+v1\s+-/);
+    expect(list.err).toContain('the rest is for reconcilers and planners');
+    expect((await reader.keyturn(['--identity', '../reader-identity', 'history', 'pg/app'])).code).toBe(1);
   });
 
   it('adding a reader re-encrypts, removing one rotates and locks them out of the new value', async () => {
@@ -281,7 +285,7 @@ describe('reading', () => {
     expect(list.out).toMatch(/pg\/app\s+pg\s+v2\s+ok/);
     expect(show.out).toMatch(/current\s+v2/);
     expect(history.out).toContain('v1 retired, v2 current');
-    expect(history.out).toContain('v2 pending (flagged)');
+    expect(history.out).toContain('v2 pending (flagged: asked for');
     for (const { out, err } of [list, show, history]) expect(out + err).not.toContain(value);
     expect(JSON.parse((await desk.keyturn(['--json', 'show', 'pg/app'])).out)).toMatchObject({
       current: 2,
@@ -352,6 +356,31 @@ describe('ways out', () => {
     expect(await desk.keyturn(['recover'])).toMatchObject({ code: 0 });
     expect(desk.tip()).toBe(tip);
     expect(await desk.keyturn(['unlock', 'pg/app'])).toMatchObject({ code: 0 });
+  });
+});
+
+describe('a state that this keyturn must not touch', () => {
+  it('is left as it is when a newer one wrote it', async () => {
+    desk = await settled();
+    await desk.keyturn(['apply']);
+    const { out: value } = await desk.keyturn(['get', 'pg/app']);
+    const recipients = desk.read('keyturn.yaml').match(/age1\w{58}/g) ?? [];
+    const future = await encrypt(Buffer.from('{"fmt":2}'), recipients);
+    desk.git('pull', '--quiet');
+    const [newest = ''] = desk.git('ls-files', 'state').split('\n').reverse();
+    desk.write(newest, future);
+    desk.push();
+    const tip = desk.tip();
+    desk.ahead = 30 * 60_000;
+    for (const args of [['plan'], ['apply'], ['rotate', 'pg/app', '--force']]) {
+      const said = await desk.keyturn(args);
+      expect(said.code).toBe(1);
+      expect(said.err).toMatch(
+        /^keyturn: error: state\/\d{8}\.age: was written by a newer keyturn\nkeyturn: hint: upgrade keyturn; nothing was changed$/m,
+      );
+    }
+    expect(desk.tip()).toBe(tip);
+    expect(await accepts(value)).toBe(true);
   });
 });
 

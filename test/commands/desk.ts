@@ -5,11 +5,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { main } from '../../src/cli.ts';
-import type { ExitCode } from '../../src/errors.ts';
 import { type Host, systemHost } from '../../src/host.ts';
 
 export interface Said {
-  code: ExitCode;
+  code: number;
   /** stdout, whole. */
   out: string;
   /** stderr, whole. */
@@ -22,7 +21,7 @@ export interface Desk {
   /** Runs `keyturn …args` with `stdin`. */
   keyturn(args: string[], stdin?: string): Promise<Said>;
   git(...args: string[]): string;
-  write(path: string, text: string): void;
+  write(path: string, content: string | Uint8Array): void;
   read(path: string): string;
   has(path: string): boolean;
   /** Commits everything and pushes it. */
@@ -34,6 +33,8 @@ export interface Desk {
   env: NodeJS.ProcessEnv;
   /** Milliseconds that this desk's clock is ahead. */
   ahead: number;
+  /** Called at every step boundary of a run; one that throws is a crash there. */
+  failpoint: (name: string) => Promise<void>;
   leave(): void;
 }
 
@@ -61,6 +62,7 @@ function seat(root: string, remote: string, name: string, more: NodeJS.ProcessEn
     remote,
     env: { ...base, ...more },
     ahead: 0,
+    failpoint: async () => undefined,
     async keyturn(args, stdin = '') {
       const [out, err] = [captured(), captured()];
       const system = systemHost();
@@ -74,15 +76,16 @@ function seat(root: string, remote: string, name: string, more: NodeJS.ProcessEn
         stdin: piped(stdin),
         stdout: out.stream,
         stderr: err.stream,
+        failpoint: (name) => desk.failpoint(name),
         onStop: () => undefined,
       };
       const code = await main(args, host);
       return { code, out: out.text(), err: err.text() };
     },
     git: (...args) => run(clone, args),
-    write(path, text) {
+    write(path, content) {
       mkdirSync(dirname(join(clone, path)), { recursive: true });
-      writeFileSync(join(clone, path), text);
+      writeFileSync(join(clone, path), content);
     },
     read: (path) => readFileSync(join(clone, path), 'utf8'),
     has: (path) => existsSync(join(clone, path)),

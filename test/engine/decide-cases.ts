@@ -90,16 +90,22 @@ export const beforeRotating: Record<string, Case> = {
   'no binding to compare with': { sees: { bindings: new Map() }, does: [] },
   'pending, its owner at work': {
     has: leftBy(4 * minute),
-    does: ['hold 4 -> 4: claimed by ci:deploy 4m ago, its lease ends in 21m'],
+    does: [
+      'hold 4 -> 4: claimed by ci:deploy 4m ago, its lease ends in 21m; keyturn unlock app if it is certainly gone',
+    ],
   },
   'pending, its owner at work, forced': {
     has: leftBy(4 * minute),
     sees: { force: true },
-    does: ['hold 4 -> 4: claimed by ci:deploy 4m ago, its lease ends in 21m'],
+    does: [
+      'hold 4 -> 4: claimed by ci:deploy 4m ago, its lease ends in 21m; keyturn unlock app if it is certainly gone',
+    ],
   },
   'pending, the last moment of lease and skew': {
     has: leftBy(20 * minute + clockSkew - 1000),
-    does: ['hold 4 -> 4: claimed by ci:deploy 24m ago, its lease ends in 1s'],
+    does: [
+      'hold 4 -> 4: claimed by ci:deploy 24m ago, its lease ends in 1s; keyturn unlock app if it is certainly gone',
+    ],
   },
   'pending, lease and skew just over': {
     has: leftBy(20 * minute + clockSkew),
@@ -107,7 +113,9 @@ export const beforeRotating: Record<string, Case> = {
   },
   'pending, claimed by a clock that is ahead': {
     has: leftBy(-10 * minute),
-    does: ['hold 4 -> 4: claimed by ci:deploy in 10m, its lease ends in 35m'],
+    does: [
+      'hold 4 -> 4: claimed by ci:deploy in 10m, its lease ends in 35m; keyturn unlock app if it is certainly gone',
+    ],
   },
   'pending, its owner known to be dead': {
     has: leftBy(4 * minute),

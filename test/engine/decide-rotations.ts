@@ -154,6 +154,6 @@ export const rotating: Record<string, Case> = {
   },
   'a record without any version': {
     has: { current: null, versions: {} },
-    does: ['rotate new -> 1 (new): no version is current'],
+    does: ['rotate new -> 1 (new): first version'],
   },
 };

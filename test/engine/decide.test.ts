@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decide, nextDue, recipientsOf, retryAt } from '../../src/engine/decide.ts';
+import { declaredFor } from '../../src/engine/audience.ts';
+import { decide, nextDue, retryAt } from '../../src/engine/decide.ts';
 import type { Action } from '../../src/engine/model.ts';
 import { beforeRotating, type Case } from './decide-cases.ts';
 import { rotating } from './decide-rotations.ts';
@@ -65,7 +66,8 @@ test('nothing falls due by itself without a current version, a promotion or a sc
 
 test('a version is sealed to reconcilers and readers, each once, sorted', () => {
   const readers = [bob, { name: 'ci', recipient: reconciler }, { name: 'bob too', recipient: bob.recipient }];
-  expect(recipientsOf(secret({ readers }), [reconciler])).toEqual([bob.recipient, reconciler]);
+  const recipients = declaredFor(secret({ readers }), [reconciler], now).map((reader) => reader.recipient);
+  expect(recipients).toEqual([bob.recipient, reconciler]);
 });
 
 test.each([

@@ -118,7 +118,8 @@ describe('a plan', () => {
         from: 3,
         to: null,
         why: null,
-        reason: 'its manifest is gone: no longer rotated, its versions stay readable',
+        reason:
+          'unmanaged, its manifest is gone: not rotated any more, readable until keyturn destroy x/forgotten',
       },
     ]);
   });

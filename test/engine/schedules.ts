@@ -8,11 +8,14 @@ export const seed = { uid: '01JABCDEFG', version: 7 };
 
 export const schedule = (change: Partial<Schedule> = {}): Schedule => ({
   auto: true,
+  paused: false,
   everyDays: 30,
   hour: undefined,
   timezone: 'UTC',
   jitter: 0,
   offset: 0,
+  pair: undefined,
+  apart: day,
   windows: [],
   overdueAfter: 2 * day,
   ...change,

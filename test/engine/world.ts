@@ -195,7 +195,10 @@ const secret = (name: string, usernames: [string] | [string, string], of: Setup)
   rotateToken: undefined,
   movedFrom: undefined,
   readers: [],
-  notify: { before: [], channels: [] },
+  notify: { before: [], events: [], channels: [] },
+  verifyEvery: undefined,
+  drift: 'alarm',
+  ownSchedule: true,
   specDigest: `sha256:${'ab'.repeat(32)}`,
   source,
 });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { specDigest } from '../../src/manifests/digest.ts';
+import { notifyEvents } from '../../src/manifests/model.ts';
 import {
   admin,
   alice,
@@ -30,11 +31,14 @@ describe('defaults', () => {
       initial: undefined,
       schedule: {
         auto: true,
+        paused: false,
         everyDays: 30,
         hour: undefined,
         timezone: 'UTC',
         jitter: 0,
         offset: 0,
+        pair: undefined,
+        apart: 86_400_000,
         windows: [],
         overdueAfter: 2 * day,
       },
@@ -52,7 +56,10 @@ describe('defaults', () => {
       rotateToken: undefined,
       movedFrom: undefined,
       readers: [],
-      notify: { before: [], channels: [] },
+      notify: { before: [], events: [...notifyEvents], channels: [] },
+      verifyEvery: undefined,
+      drift: 'alarm',
+      ownSchedule: false,
       specDigest: expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
       source: { file: 'manifests/a.yaml', line: 9, column: 1 },
     });

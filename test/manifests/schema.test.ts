@@ -37,8 +37,8 @@ describe('one mistake, one message', () => {
     ],
     [
       'a type that is not there yet',
-      manifest('Target', 'db', 'type: ssh\nhost: h'),
-      '5:3: db: spec.type has no such choice | write one of mysql, postgresql',
+      manifest('Target', 'db', 'type: oracle\nhost: h'),
+      '5:3: db: spec.type has no such choice | write one of mysql, postgresql, ssh',
     ],
     [
       'a missing type',

@@ -81,6 +81,8 @@ unpack() {
 need git "$(command -v git || echo /usr/bin/git)" git
 need age "$(command -v age || echo /usr/bin/age)" age
 need openssl "$(command -v openssl || echo /usr/bin/openssl)" openssl
+need sshd /usr/sbin/sshd openssh-server openssh-client
+need sudo "$(command -v sudo || echo /usr/bin/sudo)" sudo
 
 if is_oracle; then
   # Their packages exclude each other, so MariaDB is only unpacked.

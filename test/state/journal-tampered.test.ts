@@ -34,10 +34,10 @@ describe('a journal that somebody touched', () => {
 
   it('is refused with a file missing, in the middle or at the start', async () => {
     const { files } = await journal(3);
-    expect(await refused(without(files, 2))).toBe('state/00000002.age: is missing');
-    expect(await refused(without(files, 2, 3))).toBe('state/00000002.age: is missing');
+    expect(await refused(without(files, 2))).toBe('state/00000002.age: tampered: is missing');
+    expect(await refused(without(files, 2, 3))).toBe('state/00000002.age: tampered: is missing');
     expect(await refused(without(files, 1))).toContain(
-      'state/00000002.age: is the oldest file of the state, but no snapshot',
+      'state/00000002.age: tampered: is the oldest file of the state, but no snapshot',
     );
   });
 
@@ -54,17 +54,19 @@ describe('a journal that somebody touched', () => {
       'state/00000001.AGE',
     ]) {
       expect(await refused(new Map(files).set(path, new Uint8Array()))).toBe(
-        `${path}: is no file that keyturn writes`,
+        `${path}: tampered: is no file that keyturn writes`,
       );
     }
   });
 
   it('is refused with files under other serials', async () => {
     const { files } = await journal(3);
-    expect(await refused(moved(files, 3, 5))).toContain('state/00000005.age: holds serial 3 where 5 belongs');
-    expect(await refused(moved(files, 3, 4))).toContain('holds serial 3 where 4 belongs');
-    expect(await refused(moved(moved(files, 3, 2), 2, 3))).toContain(
-      'state/00000002.age: holds serial 3 where 2 belongs',
+    expect(await refused(moved(files, 3, 5), 'WRONG_PLACE')).toContain(
+      'state/00000005.age: wrong place: holds serial 3 where 5 belongs',
+    );
+    expect(await refused(moved(files, 3, 4), 'WRONG_PLACE')).toContain('holds serial 3 where 4 belongs');
+    expect(await refused(moved(moved(files, 3, 2), 2, 3), 'WRONG_PLACE')).toContain(
+      'state/00000002.age: wrong place: holds serial 3 where 2 belongs',
     );
   });
 
@@ -74,7 +76,9 @@ describe('a journal that somebody touched', () => {
     await push(fork, await fold(without(files, 3), ci.identity), { put: [record('EVIL')] });
     await push(files, folded, {});
     const mixed = new Map(files).set(segmentPath(3), fork.get(segmentPath(3)) ?? new Uint8Array());
-    expect(await refused(mixed)).toBe('state/00000004.age: does not follow from the file before it');
+    expect(await refused(mixed)).toBe(
+      'state/00000004.age: tampered: does not follow from the file before it',
+    );
   });
 
   it('is refused when an older snapshot, or one of another repository, is slipped in', async () => {
@@ -83,7 +87,7 @@ describe('a journal that somebody touched', () => {
     await push(after, folded, {}, withNewcomer);
     expect([...after.keys()]).toEqual([segmentPath(4)]);
     expect(await refused(new Map([...files, ...after]))).toBe(
-      'state/00000001.age: is older than the snapshot state/00000004.age, which replaced it',
+      'state/00000001.age: tampered: is older than the snapshot state/00000004.age, which replaced it',
     );
     const other: Files = new Map();
     await push(
@@ -92,8 +96,8 @@ describe('a journal that somebody touched', () => {
       {},
     );
     const swapped = new Map(files).set(segmentPath(2), other.get(segmentPath(2)) ?? new Uint8Array());
-    expect(await refused(swapped)).toContain(
-      'state/00000002.age: belongs to the state of another repository',
+    expect(await refused(swapped, 'WRONG_PLACE')).toContain(
+      'state/00000002.age: wrong place: belongs to the state of another repository',
     );
   });
 
@@ -148,7 +152,7 @@ describe('a journal that somebody touched', () => {
     for (const change of bad) {
       const message = await refused(await rewritten(files, 2, change), 'DAMAGED');
       expect(message, JSON.stringify(change)).toMatch(
-        /^state\/00000002.age: (does not hold what keyturn writes, at |drops and writes|gives two)/,
+        /^state\/00000002.age: tampered: (does not hold what keyturn writes, at |drops and writes|gives two)/,
       );
     }
     expect((await fold(await rewritten(files, 2, {}), ci.identity)).state.serial).toBe(2);

@@ -108,8 +108,11 @@ describe('one spelling only', () => {
     const bomb = gzipSync(Buffer.alloc(65 * 1024 * 1024, ' '));
     expect(bomb.length).toBeLessThan(100_000);
     const error = await refusal(async () => opened(await outside(bomb)));
-    expect(error).toMatchObject({ code: 'DAMAGED', what: 'is larger than 64 MiB once decompressed' });
+    expect(error).toMatchObject({
+      code: 'DAMAGED',
+      what: 'tampered: is larger than 64 MiB once decompressed',
+    });
     const oversized = await refusal(() => opened(new Uint8Array(64 * 1024 * 1024 + 1)));
-    expect(oversized.what).toBe('is larger than 64 MiB');
+    expect(oversized.what).toBe('tampered: is larger than 64 MiB');
   });
 });

@@ -90,7 +90,11 @@ describe('seal and open', () => {
       [{ uid: 'U' }, 'holds uid nothing where U belongs'],
     ];
     for (const [expected, what] of cases) {
-      expect(await refusal(() => opened(bytes, expected))).toMatchObject({ code: 'TAMPERED', exit: 3, what });
+      expect(await refusal(() => opened(bytes, expected))).toMatchObject({
+        code: 'WRONG_PLACE',
+        exit: 3,
+        what: `wrong place: ${what}`,
+      });
     }
   });
 
@@ -102,7 +106,7 @@ describe('seal and open', () => {
     const error = await refusal(() =>
       open(bytes, { identity: plain.identity, place: 'f', expect: { name: 'a' }, requireSignature: false }),
     );
-    expect(error.what).toMatch(/^holds name \?\[2J\?x+… where a belongs$/);
+    expect(error.what).toMatch(/^wrong place: holds name \?\[2J\?x+… where a belongs$/);
     expect(error.what.length).toBeLessThan(130);
   });
 

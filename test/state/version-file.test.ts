@@ -81,7 +81,7 @@ describe('a version file', () => {
       const error = await refusal(() =>
         openVersion(bytes, { ...place, ...change }, ci.identity, 'values/x/1.age'),
       );
-      expect(error).toMatchObject({ code: 'TAMPERED', exit: 3, subject: 'values/x/1.age' });
+      expect(error).toMatchObject({ code: 'WRONG_PLACE', exit: 3, subject: 'values/x/1.age' });
       expect(words(error)).not.toContain('battery');
     }
     expect((await openVersion(bytes, { name: 'prod/db', v: 8 }, ci.identity, 'f')).uid).toBe('U1');
@@ -91,7 +91,7 @@ describe('a version file', () => {
     const sign = (contents: Parameters<typeof seal>[0]) =>
       seal(contents, { recipients: [ci.recipient], signer: ci.signer });
     const state = await sign({ ...place, purpose: 'state' });
-    expect((await refusal(() => openVersion(state, place, ci.identity, 'f'))).code).toBe('TAMPERED');
+    expect((await refusal(() => openVersion(state, place, ci.identity, 'f'))).code).toBe('WRONG_PLACE');
     const whole = {
       ...place,
       purpose: 'version' as const,
