@@ -82,6 +82,58 @@ export async function promotedVersions(host: Host, names: readonly string[]): Pr
   );
 }
 
+/** One version as a reader sees it; what is sealed to others has its number alone. */
+export interface Glimpse {
+  version: number;
+  promoted: boolean;
+  forYou: boolean;
+  /** ISO time; null where it cannot be read. */
+  issuedAt: string | null;
+  username: string | null;
+  /** Who signed it; null where it cannot be read, or nobody's signature is known. */
+  signedBy: string | null;
+}
+
+/** Every version that the tip, or else the clone, still holds of a secret, newest first. */
+export async function glimpses(
+  host: Host,
+  name: string,
+  identityFile: string | undefined,
+): Promise<{ versions: Glimpse[]; notes: string[] }> {
+  const identity = await identityOf(host, identityFile);
+  const notes: string[] = [];
+  const shelf = await clonedShelf(host, notes);
+  const files = await shelf.read([`values/${name}`]);
+  const pointer = pointedAt(shelf, name, files.get(currentPath(name)));
+  const numbers = [...files.keys()].flatMap((path) => {
+    const v = Number(/\/([1-9]\d*)\.age$/.exec(path)?.[1] ?? 0);
+    return v > 0 && path === valuePath(name, v) ? [v] : [];
+  });
+  const requireSignature = identity.trust.size > 0;
+  const versions = numbers
+    .sort((a, b) => b - a)
+    .map(async (version): Promise<Glimpse> => {
+      const path = valuePath(name, version);
+      const bytes = files.get(path) ?? new Uint8Array();
+      const promoted = version === pointer;
+      try {
+        const opened = await openVersion(bytes, { name, v: version }, identity, path, { requireSignature });
+        return {
+          version,
+          promoted,
+          forYou: true,
+          issuedAt: opened.issuedAt,
+          username: opened.fields.username ?? null,
+          signedBy: opened.verified ? opened.kid : null,
+        };
+      } catch (error) {
+        if (!(error instanceof KeyturnError && error.code === 'NO_IDENTITY')) throw error;
+        return { version, promoted, forYou: false, issuedAt: null, username: null, signedBy: null };
+      }
+    });
+  return { versions: await Promise.all(versions), notes };
+}
+
 async function clonedShelf(host: Host, notes: string[]): Promise<Shelf> {
   const root = projectRoot(host.cwd);
   const { stateRef } = await loadProject(root);

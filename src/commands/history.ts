@@ -2,8 +2,9 @@ import { renderJson } from '../output/json.ts';
 import { renderTable } from '../output/tables.ts';
 import type { Pending, SecretRecord } from '../state/model.ts';
 import { walkHistory } from '../state/walk.ts';
-import { type Command, quietSession } from './context.ts';
+import { type Command, sessionIfReadable } from './context.ts';
 import { findRecord, minute } from './list.ts';
+import { forReader } from './show.ts';
 
 interface Entry {
   serial: number;
@@ -12,9 +13,10 @@ interface Entry {
   what: string;
 }
 
-/** `keyturn history NAME`: every recorded step of one secret, oldest first, from the signed journal. */
+/** `keyturn history NAME`: every recorded step of one secret, oldest first, from the signed journal; a reader sees its versions. */
 export const history: Command<[string]> = async (context, name) => {
-  const session = await quietSession(context);
+  const session = await sessionIfReadable(context);
+  if (!session) return forReader(context, name);
   const { uid } = findRecord(session, name);
   const entries: Entry[] = [];
   let before: SecretRecord | undefined;

@@ -7,7 +7,7 @@ import { renderTable } from '../output/tables.ts';
 import { promotedVersions } from '../reader.ts';
 import { projectRoot, type Session } from '../run.ts';
 import type { SecretRecord } from '../state/model.ts';
-import { type Command, type Context, quietSession, sessionIfReadable } from './context.ts';
+import { type Command, type Context, sessionIfReadable } from './context.ts';
 
 /** `keyturn list`: every declared or recorded secret, with its version and when it falls due. */
 export const list: Command<[]> = async (context) => {
@@ -93,71 +93,6 @@ function recorded(record: SecretRecord | undefined): Pick<Row, 'version' | 'heal
   const health = !record ? 'new' : record.pending ? `v${record.pending.v} pending` : record.health;
   return { version: record?.current ?? null, health, promotedAt: current?.promotedAt ?? null };
 }
-
-/** `keyturn show NAME`: everything the state knows about one secret; never its value. */
-export const show: Command<[string]> = async (context, name) => {
-  const session = await quietSession(context);
-  const record = findRecord(session, name);
-  const secret = session.desired.secrets.get(name);
-  const due = secret && nextDue(secret, record);
-  if (context.json) {
-    context.console.data(renderJson({ ...record, nextDue: due?.toISOString() ?? null }));
-    return 0;
-  }
-  const { sched, pending, binding } = record;
-  const facts: [string, string][] = [
-    ['name', record.name],
-    ['uid', record.uid],
-    ['rotator', record.rotator],
-    [
-      'target',
-      `${record.target} (${binding.type}, ${binding.host}:${binding.port}, ${binding.account}, TLS ${binding.tls})`,
-    ],
-    ['health', record.health],
-    ['current', record.current === null ? 'none' : `v${record.current}`],
-    [
-      'pending',
-      pending
-        ? `v${pending.v}, claimed ${minute(pending.claim.at)} by ${pending.claim.by.runner}, attempt ${pending.claim.attempt}`
-        : 'none',
-    ],
-    ['next due', minute(due?.toISOString() ?? null)],
-    [
-      'readers',
-      secret
-        ? secret.readers.map((reader) => reader.name).join(', ') || 'none'
-        : 'unknown, its manifest is gone',
-    ],
-    [
-      'last error',
-      sched.lastError
-        ? `${sched.lastError.step}: ${sched.lastError.class} (${sched.lastError.code})`
-        : 'none',
-    ],
-  ];
-  const width = Math.max(...facts.map(([key]) => key.length));
-  context.console.data(facts.map(([key, value]) => `${key.padEnd(width)}  ${value}`).join('\n'));
-  context.console.data('');
-  context.console.data(versionTable(record, context.console.color.data));
-  return 0;
-};
-
-export const versionTable = (record: SecretRecord, color: boolean): string =>
-  renderTable(
-    ['version', 'stage', 'created', 'promoted', 'verified', 'username', 'ends'],
-    Object.entries(record.versions)
-      .sort(([a], [b]) => Number(b) - Number(a))
-      .map(([v, version]) => [
-        `v${v}`,
-        version.stage,
-        minute(version.createdAt),
-        minute(version.promotedAt ?? null),
-        version.verified?.how ?? '-',
-        version.username,
-        minute(version.retiredAt ?? version.retireAfter ?? null),
-      ]),
-    { color },
-  );
 
 export function findRecord({ ledger, desired }: Session, name: string): SecretRecord {
   const record = Object.values(ledger.state.records).find((candidate) => candidate.name === name);

@@ -231,3 +231,11 @@ async function readPrivate(file: string, required: boolean): Promise<Buffer | nu
     await handle.close();
   }
 }
+
+/** The identity's signing key. Throws KeyturnError for one that may read but not apply. */
+export function writerOf(identity: Identity): NonNullable<Identity['signer']> {
+  if (identity.signer) return identity.signer;
+  throw new KeyturnError(identity.source, 'has no signing key, so it may read but not apply', {
+    hint: 'use a reconciler identity (KEYTURN-SIGN-1 line); keyturn keygen makes one',
+  });
+}

@@ -9,11 +9,12 @@ import type { Clock } from '../clock.ts';
 import { KeyturnError } from '../errors.ts';
 import type { StateRepository, Tip, Write } from '../git/contract.ts';
 import type { Secret } from '../secret.ts';
-import type { Identity } from './identity.ts';
+import { type Admits, admitted, newcomers } from './admission.ts';
+import { type Identity, writerOf } from './identity.ts';
 import { append, type Folded, fold } from './journal.ts';
 import type { SecretRecord, State } from './model.ts';
-import { approvalsAreOn } from './readers.ts';
 import { digest } from './sealed.ts';
+import { bytesOf, listTip, readTip } from './tip.ts';
 import { versionOf } from './transitions.ts';
 import { currentPath, formatCurrent, openVersion, sealVersion, valuePath } from './version-file.ts';
 
@@ -41,11 +42,8 @@ export interface LedgerOptions {
   identity: Identity;
   /** Recipients of the state: reconcilers and planners. */
   recipients: string[];
-  /**
-   * Which recipients that the newest file of the state is not sealed to are let in (protocol A6): `all`; with `known`
-   * none of them, until a signer does; `as recorded`, the default, is `known` once the records hold approvals.
-   */
-  admits?: 'all' | 'known' | 'as recorded';
+  /** Default `as recorded`. */
+  admits?: Admits;
   clock: Clock;
   random: (bytes: number) => Uint8Array;
   ulid: () => string;
@@ -109,16 +107,8 @@ export class Ledger {
     const startedAt = clock.monotonic();
     const tip = await repository.fetch();
     if (tip !== this.#tip || this.#readAt === Number.NEGATIVE_INFINITY) {
-      const files = await repository.list(tip, ['state', 'values', 'requests']);
-      const journal = [...files].filter(([path]) => path.startsWith('state/'));
-      if (journal.length === 0 && [...files.keys()].some((path) => path.startsWith('values/')))
-        throw new KeyturnError('state', `${repository.place} has values but no state`, {
-          hint: 'somebody removed state/; restore it from the history of the branch',
-          exit: 3,
-        });
-      const blobs = await repository.read(journal.map(([, blob]) => blob));
-      const bytes = new Map(journal.map(([path, blob]) => [path, bytesOf(blobs, blob, path)]));
-      this.#folded = await fold(bytes, identity);
+      const { folded, files } = await readTip(repository, tip, identity);
+      this.#folded = folded;
       this.#files = files;
       this.#tip = tip;
     }
@@ -179,7 +169,7 @@ export class Ledger {
         issuedAt: clock.now().toISOString(),
       },
       [...recipients],
-      signerOf(identity),
+      writerOf(identity),
     );
     const readers = [...new Set(recipients.map(fingerprint))].sort();
     return { write: { path: valuePath(record.name, v), bytes }, sealed: { file: digest(bytes), readers } };
@@ -201,7 +191,7 @@ export class Ledger {
     steps: readonly string[] = [],
   ): Promise<CommitOutcome> {
     this.#options.announce?.(steps);
-    const { repository, identity, clock, random, runner } = this.#options;
+    const { repository, identity, clock, random, recipients, admits = 'as recorded', runner } = this.#options;
     const mine = this.repo;
     const lost: Change[] = [];
     for (let attempt = 0; attempt < attempts; attempt += 1) {
@@ -217,8 +207,8 @@ export class Ledger {
           drop: kept.flatMap((change) => (change.to ? [] : [change.uid])),
         },
         {
-          signer: signerOf(identity),
-          recipients: this.#recipients(),
+          signer: writerOf(identity),
+          recipients: admitted(this.#folded, recipients, admits),
           at: clock.now(),
           by: runner,
           newRepo: () => mine,
@@ -247,7 +237,7 @@ export class Ledger {
 
   /** After our push: re-read, because somebody may already have built on it. */
   async #catchUp(tip: string, next: Folded, writes: readonly Write[], startedAt: number): Promise<number> {
-    const files = await this.#options.repository.list(tip, ['state', 'values', 'requests']);
+    const files = await listTip(this.#options.repository, tip);
     if (writes.every((write) => files.has(write.path) === (write.bytes !== null))) {
       this.#folded = next;
       this.#files = files;
@@ -259,17 +249,7 @@ export class Ledger {
 
   /** Recipients that the newest file of the state is not sealed to. */
   newcomers(): string[] {
-    const { tail, state } = this.#folded;
-    if (state.serial === 0) return [];
-    return this.#options.recipients.filter((one) => !tail.readers.includes(fingerprint(one)));
-  }
-
-  #recipients(): string[] {
-    const { recipients, admits = 'as recorded' } = this.#options;
-    const open = admits === 'as recorded' && !approvalsAreOn(Object.values(this.state.records));
-    if (admits === 'all' || open) return recipients;
-    const out = new Set(this.newcomers());
-    return recipients.filter((recipient) => !out.has(recipient));
+    return newcomers(this.#folded, this.#options.recipients);
   }
 
   #conflicts(change: Change): boolean {
@@ -281,17 +261,4 @@ export class Ledger {
       );
     return theirs === undefined || canonicalize(theirs) !== canonicalize(change.from);
   }
-}
-
-function signerOf(identity: Identity): NonNullable<Identity['signer']> {
-  if (identity.signer) return identity.signer;
-  throw new KeyturnError(identity.source, 'has no signing key, so it may read but not apply', {
-    hint: 'use a reconciler identity (KEYTURN-SIGN-1 line); keyturn keygen makes one',
-  });
-}
-
-function bytesOf(blobs: Map<string, Uint8Array>, blob: string, path: string): Uint8Array {
-  const bytes = blobs.get(blob);
-  if (!bytes) throw new KeyturnError(path, 'could not be read from the fetched commit', { exit: 75 });
-  return bytes;
 }

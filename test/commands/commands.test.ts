@@ -236,7 +236,15 @@ describe('reading', () => {
     const list = await reader.keyturn(['--identity', '../reader-identity', 'list']);
     expect(list.out).toMatch(/pg\/app\s+pg\s+v1\s+-/);
     expect(list.err).toContain('the rest is for reconcilers and planners');
-    expect((await reader.keyturn(['--identity', '../reader-identity', 'history', 'pg/app'])).code).toBe(1);
+    for (const command of ['show', 'history']) {
+      const seen = await reader.keyturn(['--identity', '../reader-identity', command, 'pg/app']);
+      expect(seen).toMatchObject({ code: 0 });
+      expect(seen.out).toMatch(/v1\s+yes\s+yes\s+\d{4}-\d\d-\d\d \d\d:\d\dZ\s+app\s+-\n/);
+      expect(seen.out + seen.err).not.toContain(read.out);
+    }
+    expect(await reader.keyturn(['--identity', '../reader-identity', 'show', 'pg/none'])).toMatchObject({
+      code: 1,
+    });
   });
 
   it('adding a reader re-encrypts, removing one rotates and locks them out of the new value', async () => {
