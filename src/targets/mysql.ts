@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import type { ChosenDriver } from './driver.ts';
 import { MysqlRotator } from './mysql/rotator.ts';
-import { accountText, alphabet, maxLength } from './mysql/sql.ts';
+import { accountText, maxLength } from './mysql/sql.ts';
+import { alphabet, trustIn } from './portable.ts';
 
 /** MySQL from 8.0.21 and MariaDB from 10.4; which one it is, the server says (protocol §3.6). */
 export const mysql: ChosenDriver = {
@@ -15,9 +15,7 @@ export const mysql: ChosenDriver = {
     account: account.usernames
       .map((username) => accountText({ username, host: account.host ?? '%' }))
       .join('|'),
-    tls: tls.mode === 'disable' ? 'disabled' : tls.ca === undefined ? 'system' : `sha256:${sha256(tls.ca)}`,
+    tls: trustIn(tls),
   }),
   rotator: (job) => new MysqlRotator(job),
 };
-
-const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');

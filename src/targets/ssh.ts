@@ -1,18 +1,16 @@
 import { createHash } from 'node:crypto';
 import type { ChosenDriver, Target } from './driver.ts';
+import { alphabet, isPortable } from './portable.ts';
 import { optionsOf } from './ssh/connect.ts';
 import { keyRotator } from './ssh/key.ts';
 import { drawKey, handleOf, publicKeyOf } from './ssh/keys.ts';
 import { passwordRotator } from './ssh/password.ts';
 import { windowsRotator } from './ssh/windows.ts';
 
-/** What also survives shells, `.netrc` and PAM's own files: no quotes, backslash, blank or line end (protocol §3.7). */
-const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%()*+,-./:;<=>?@[]^_{}~';
 /** crypt(3) takes 511 bytes, older pam_unix 199, a chpasswd line stays below 512. */
 const maxLength = 128;
 
-const allows = (value: string): boolean =>
-  value.length > 0 && value.length <= maxLength && [...value].every((symbol) => alphabet.includes(symbol));
+const allows = (value: string): boolean => isPortable(value, maxLength);
 
 /** The pinned keys, and where a jump host is used, that host and its keys too. */
 function pins(target: Target): string {

@@ -1,9 +1,6 @@
 /** Text that goes into statements. `ALTER USER` cannot be prepared, so what may enter a literal is decided here alone. */
 import type { Target } from '../driver.ts';
-
-/** Letters, digits and the symbols that need no escaping in any `sql_mode` (protocol §3.6). */
-export const alphabet =
-  'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%()*+,-./:;<=>?@[]^_{}~';
+import { alphabet } from '../portable.ts';
 
 /**
  * MySQL answers 1396 to more than 256 bytes (T15). Without TLS a login by `caching_sha2_password` travels
