@@ -126,13 +126,19 @@ export interface PlanRequest {
   assent?: boolean | undefined;
 }
 
-export async function makePlan(session: Session, request: PlanRequest = {}): Promise<Plan> {
-  const { desired, ledger, host } = session;
+/** Where every secret's credential would be sent, as its driver reads the manifests. */
+export async function bindingsOf(desired: Desired): Promise<Map<string, Binding>> {
   const bindings = new Map<string, Binding>();
   for (const secret of desired.secrets.values()) {
     const target = desired.targets.get(secret.target);
     if (target) bindings.set(secret.name, (await driverOf(target.type)).binding(target, secret.account));
   }
+  return bindings;
+}
+
+export async function makePlan(session: Session, request: PlanRequest = {}): Promise<Plan> {
+  const { desired, ledger, host } = session;
+  const bindings = await bindingsOf(desired);
   const wishes = new Map(session.wishes.map((wish) => [wish.secret, wish.reason]));
   for (const name of request.rotate ?? []) {
     if (!desired.secrets.has(name))

@@ -31,7 +31,7 @@ const rooms = [
   ['targets', ['src/targets/']],
   ['engine', ['src/engine/']],
   ['output', ['src/output/']],
-  ['run.ts', ['src/run.ts', 'src/reader.ts', 'src/tell.ts']],
+  ['run.ts', ['src/run.ts', 'src/reader.ts', 'src/review.ts', 'src/tell.ts']],
   ['commands', ['src/commands/']],
   ['cli.ts', ['src/cli.ts']],
 ] as const;

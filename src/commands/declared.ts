@@ -35,6 +35,7 @@ export function describe(run: Run): Command {
     .option('--out <file>', 'also write the plan there, for apply --plan')
     .option('--only <globs...>', 'only secrets whose names match')
     .option('--detailed-exitcode', 'exit 2 when there is something to do', false)
+    .option('--against <ref>', 'what the manifests here change against those of a commit; needs no key')
     .option('--days <n>', 'what rotates when in the days to come, instead', daysAhead)
     .option('--fail-overdue', 'exit 3 when a rotation is overdue: for a monitor outside the job', false)
     .action((options, command) =>

@@ -12,6 +12,7 @@ import { renderJson } from '../output/json.ts';
 import { renderPlanJson } from '../output/plan-json.ts';
 import { renderPlanMarkdown } from '../output/plan-markdown.ts';
 import { renderPlanText } from '../output/plan-text.ts';
+import { reviewAgainst } from '../review.ts';
 import { makePlan, type PlanRequest, type Session } from '../run.ts';
 import { mayAssent } from './confirm.ts';
 import { type Command, type Context, quietSession } from './context.ts';
@@ -27,9 +28,15 @@ export const plan: Command<
       detailedExitcode: boolean;
       days?: number | undefined;
       failOverdue: boolean;
+      against?: string | undefined;
     },
   ]
 > = async (context, options) => {
+  if (options.against !== undefined) {
+    const changes = await reviewAgainst(context.host, options.against);
+    printPlan(context, changes, options.format);
+    return options.detailedExitcode && effective(changes).length > 0 ? 2 : 0;
+  }
   const session = await quietSession(context);
   const made = await makePlan(session, { ...options, assent: mayAssent(context) });
   if (options.days === undefined) printPlan(context, made, options.format);

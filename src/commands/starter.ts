@@ -93,6 +93,11 @@ jobs:
         with: { node-version: 24 }
       # No secret is needed, and none is given: the pull request may come from anybody.
       - run: npx --yes keyturn@${version} validate
+      - name: What the next apply does because of this change
+        run: |
+          git fetch --depth=1 origin "$BASE"
+          npx --yes keyturn@${version} plan --against FETCH_HEAD --format markdown >> "$GITHUB_STEP_SUMMARY"
+        env: { BASE: "\${{ github.base_ref }}" }
 `;
 
 const applyWorkflow = (version: string): string => `name: keyturn apply

@@ -55,18 +55,27 @@ export function plan(
     ? agreed
     : keepApart(agreed, desired, (secret) => recordOf(secret, records), now);
 
+  const { serial, head } = state;
+  return assemble(desired, actions, { serial, head, now, unchanged, nextDue: soonest });
+}
+
+/** Actions in their groups and order, judged and checksummed. */
+export function assemble(
+  desired: Desired,
+  actions: readonly Action[],
+  of: { serial: number; head: string; now: Date; unchanged: number; nextDue: Date | null },
+): Plan {
   const groups = group(actions, desired);
-  const total = desired.secrets.size;
   return {
     format: 1,
     project: desired.project.name,
-    serial: state.serial,
-    head: state.head,
-    at: now.toISOString(),
+    serial: of.serial,
+    head: of.head,
+    at: of.now.toISOString(),
     groups,
-    unchanged,
-    nextDue: soonest?.toISOString() ?? null,
-    unsafe: unsafeReasons(actions, total, desired.project.limits),
+    unchanged: of.unchanged,
+    nextDue: of.nextDue?.toISOString() ?? null,
+    unsafe: unsafeReasons(actions, desired.secrets.size, desired.project.limits),
     checksum: checksum(groups),
   };
 }

@@ -166,6 +166,41 @@ describe('plan and apply', () => {
   });
 });
 
+describe('plan --against', () => {
+  it('says what a branch changes, to somebody without a key', async () => {
+    desk = await settled();
+    const reviewer = desk.colleague('reviewer');
+    desk.write(
+      'manifests/all.yaml',
+      manifests(', rotateToken: leak-42, grace: 0s').replace('host: 127.0.0.1', 'host: db2'),
+    );
+    desk.write(
+      'manifests/more.yaml',
+      manifests()
+        .slice(manifests().indexOf('---') + 4)
+        .replaceAll('app', 'app2'),
+    );
+    desk.push('Move');
+    reviewer.git('fetch', '--quiet');
+    reviewer.git('checkout', '--quiet', '--detach', 'origin/main');
+    const { code, out } = await reviewer.keyturn(['plan', '--against', 'HEAD~1', '--detailed-exitcode']);
+    expect(code).toBe(2);
+    expect(out).toMatch(
+      /x block +pg\/app +host changed from 127\.0\.0\.1 to db2: needs keyturn rebind pg\/app\n/,
+    );
+    expect(out).toMatch(/~ rotate +pg\/app +rotateToken is now "leak-42"\n/);
+    expect(out).toContain('~ rotate   pg/app2   new -> v1   added');
+    const same = await reviewer.keyturn(['plan', '--against', 'HEAD', '--detailed-exitcode']);
+    expect(same).toMatchObject({ code: 0 });
+    expect(same.out).toContain('nothing to do: 2 secrets unchanged');
+    const gone = await reviewer.keyturn(['plan', '--against', 'nowhere']);
+    expect(gone.code).toBe(1);
+    expect(gone.err).toContain('nowhere: no such commit in this clone');
+    reviewer.git('rm', '--quiet', 'manifests/more.yaml');
+    expect((await reviewer.keyturn(['plan', '--against', 'HEAD'])).out).toContain('? forget   pg/app2');
+  });
+});
+
 describe('rotate', () => {
   it('rests after a claim unless forced, and keeps the reason', async () => {
     desk = await settled();
