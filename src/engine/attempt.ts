@@ -23,7 +23,7 @@ export interface Attempt {
   rotator: ChosenRotator;
   /** The same rotation, logging in with another value than the recorded current one. */
   withCurrent: (value: Secret) => ChosenRotator;
-  /** An earlier run may have sent the value already: look before acting. */
+  /** The value may have been sent already, by an earlier run or with no answer in this one: look before acting. */
   replay: boolean;
   /** Monotonic time of the claim: with the claim's wall time the two clocks that G6 asks for. */
   claimedAt: number;

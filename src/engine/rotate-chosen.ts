@@ -14,10 +14,9 @@ const lostAnswers = 2;
 const verifyPauses = [200, 500, 1000, 2000, 4000];
 
 export async function rotateChosen(attempt: Attempt, world: World): Promise<Outcome> {
-  let observe = attempt.replay;
   let provenNotLive = false;
   for (let answersLost = 0; ; ) {
-    if (observe) {
+    if (attempt.replay) {
       say(attempt, world, 'reclaim');
       const settled = await settle(attempt, world);
       if (settled.r === 'keep') return settled;
@@ -38,7 +37,7 @@ export async function rotateChosen(attempt: Attempt, world: World): Promise<Outc
       case 'ambiguous':
         answersLost += 1;
         if (answersLost >= lostAnswers) return keep('set', 'ambiguous', set);
-        observe = true;
+        attempt.replay = true;
     }
   }
 }
@@ -93,9 +92,10 @@ async function refused(
 ): Promise<Outcome> {
   // the target's own credential was rotated between our look and our SET: the next run reads the new one
   const loginMoved = set.why === 'bad-current' && attempt.actor === 'target';
+  const left = attempt.replay ? 'unknown' : 'refused';
   if (set.why !== 'policy' && set.why !== 'history')
     return keep('set', set.why, set, {
-      left: attempt.replay ? 'unknown' : 'refused',
+      left,
       outcome: set.why === 'readonly' || set.why === 'too-soon' || loginMoved ? 'waiting' : 'human',
       hint: refusalHint[set.why],
     });
@@ -104,7 +104,7 @@ async function refused(
   if (settled.r === 'live') return finish(attempt, settled);
   if (settled.r === 'set' && settled.proven) return { r: 'refused', code: set.code, detail: set.detail };
   if (settled.r === 'keep') return settled;
-  return keep('set', set.why, set, { left: 'refused', outcome: 'human', hint: refusalHint[set.why] });
+  return keep('set', set.why, set, { left, outcome: 'human', hint: refusalHint[set.why] });
 }
 
 const refusalHint: Record<Extract<SetResult, { r: 'refused' }>['why'], string> = {
