@@ -2,40 +2,14 @@
 
 import { appendFileSync, chmodSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { generateBundle } from '../../src/state/identity.ts';
 import { put } from '../crash/world.ts';
 import { closedPort } from '../servers/cut-proxy.ts';
-import { startPostgres } from '../servers/postgresql.ts';
-import type { DatabaseServer } from '../servers/server.ts';
-import {
-  createScene,
-  expectFailure,
-  type Scene,
-  type SceneOptions,
-  secretManifest,
-  targetManifest,
-} from './scene.ts';
+import { expectFailure, onPostgres, secretManifest, targetManifest } from './scene.ts';
 
 describe('refused, and nothing has changed', () => {
-  let server: DatabaseServer | undefined;
-  let scene: Scene | undefined;
-  beforeAll(async () => {
-    server = await startPostgres();
-  });
-  afterAll(() => server?.stop());
-  afterEach(() => {
-    scene?.end();
-    scene = undefined;
-  });
-  const running = (): DatabaseServer => {
-    if (server === undefined) throw new Error('not started');
-    return server;
-  };
-  const make = async (options: SceneOptions = {}): Promise<Scene> => {
-    scene = await createScene(running(), { secrets: ['app'], ...options });
-    return scene;
-  };
+  const { running, make } = onPostgres();
   const rotate = ['rotate', 'app', '--force'];
 
   it('without an identity', async () => {

@@ -1,8 +1,9 @@
 /** A repository with first versions in place, and the question whether anything has changed since. */
-import { expect } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { createAccount, logsIn } from '../crash/databases.ts';
 import { recorded, type Seen } from '../crash/oracle.ts';
 import { createWorld, type Machine, put, type Run, type World } from '../crash/world.ts';
+import { startPostgres } from '../servers/postgresql.ts';
 import type { DatabaseServer } from '../servers/server.ts';
 
 export interface Scene {
@@ -152,4 +153,32 @@ export function expectFailure(run: Run, code: number, sentence: RegExp, hint?: R
   expect(said).toMatch(sentence);
   if (hint !== undefined) expect(said).toMatch(hint);
   expect(said).not.toMatch(/internal error|\n\s+at /);
+}
+
+/** For a `describe`: one PostgreSQL for its tests, and a scene of one secret for each that makes one. */
+export function onPostgres(): {
+  running: () => DatabaseServer;
+  make: (options?: SceneOptions) => Promise<Scene>;
+} {
+  let server: DatabaseServer | undefined;
+  let scene: Scene | undefined;
+  beforeAll(async () => {
+    server = await startPostgres();
+  });
+  afterAll(() => server?.stop());
+  afterEach(() => {
+    scene?.end();
+    scene = undefined;
+  });
+  const running = (): DatabaseServer => {
+    if (server === undefined) throw new Error('not started');
+    return server;
+  };
+  return {
+    running,
+    make: async (options = {}) => {
+      scene = await createScene(running(), { secrets: ['app'], ...options });
+      return scene;
+    },
+  };
 }

@@ -1,37 +1,11 @@
 /** Somebody changes where a target is: its password is never sent to the new place without `keyturn rebind`. */
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { startPostgres } from '../servers/postgresql.ts';
-import type { DatabaseServer } from '../servers/server.ts';
-import {
-  createScene,
-  expectFailure,
-  type Scene,
-  type SceneOptions,
-  secretManifest,
-  targetManifest,
-} from './scene.ts';
+import { describe, expect, it } from 'vitest';
+import { expectFailure, onPostgres, secretManifest, targetManifest } from './scene.ts';
 
 describe('a commit that would like the password sent elsewhere', () => {
-  let server: DatabaseServer | undefined;
-  let scene: Scene | undefined;
-  beforeAll(async () => {
-    server = await startPostgres();
-  });
-  afterAll(() => server?.stop());
-  afterEach(() => {
-    scene?.end();
-    scene = undefined;
-  });
-  const running = (): DatabaseServer => {
-    if (server === undefined) throw new Error('not started');
-    return server;
-  };
-  const make = async (options: SceneOptions = {}): Promise<Scene> => {
-    scene = await createScene(running(), { secrets: ['app'], ...options });
-    return scene;
-  };
+  const { running, make } = onPostgres();
   const rotate = ['rotate', 'app', '--force'];
 
   it('a target that a commit has moved: its password is never sent there', async () => {
