@@ -8,6 +8,7 @@ import type { Observed } from './engine/decide.ts';
 import type { Event, Plan, Result } from './engine/model.ts';
 import { withOrphans } from './engine/orphans.ts';
 import { plan } from './engine/plan.ts';
+import { diskSpool, spillTo } from './engine/spool.ts';
 import type { World } from './engine/world.ts';
 import { KeyturnError } from './errors.ts';
 import { type GitRepository, openRepository } from './git/open.ts';
@@ -82,6 +83,8 @@ export async function openSession(
     ulid: () => ulid(host.clock.now().getTime()),
     driver: driverOf,
     resolve: (ref, subject) => resolveValue(ref, subject, { root, env: host.env, identity }),
+    spool: diskSpool(join(lineageDir(host.env, host.home), 'spool')),
+    spill: spillTo(repository),
     owner,
     emit: options.emit ?? (() => undefined),
     failpoint: host.failpoint,

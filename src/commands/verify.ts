@@ -1,6 +1,6 @@
 import pLimit from 'p-limit';
+import { tryOnce } from '../engine/adopt.ts';
 import { recordOf } from '../engine/plan.ts';
-import { targetCredentials } from '../engine/world.ts';
 import { KeyturnError } from '../errors.ts';
 import type { RotatedSecret } from '../manifests/model.ts';
 import { renderJson } from '../output/json.ts';
@@ -66,21 +66,8 @@ async function check(secret: RotatedSecret, session: Session): Promise<Report> {
   )
     return report('skipped', 'its manifest points elsewhere than it is bound to; keyturn rebind');
   const { value } = await ledger.readVersion(record, record.current);
-  const login = await targetCredentials(world, desired, target);
-  const { username } = versionOf(record, record.current);
-  const rotator = driver.rotator({
-    target,
-    username,
-    host: secret.account.host,
-    account: secret.account,
-    actor: 'self',
-    admin: login.r === 'resolved' ? login.credentials : undefined,
-    current: value,
-    retain: false,
-    mark: { uid: record.uid, version: record.current },
-  });
-  const probe = await rotator.probe(value);
-  await rotator.close();
+  const { username, handle } = versionOf(record, record.current);
+  const probe = await tryOnce(driver, target, secret, record.uid, record.current, username, value, handle);
   switch (probe.r) {
     case 'ok':
       return report('ok', 'logged in');

@@ -1,7 +1,9 @@
 /** Takes over a credential that exists: the target is asked by one login and never changed. */
-import type { Desired, RotatedSecret } from '../manifests/model.ts';
+import type { Desired, RotatedSecret, Target } from '../manifests/model.ts';
 import type { Secret } from '../secret.ts';
 import { adopted } from '../state/transitions.ts';
+import type { Probe } from '../targets/driver.ts';
+import type { Driver } from '../targets/registry.ts';
 import { keep } from './attempt.ts';
 import { base, notNow } from './conclude.ts';
 import { recipientsOf } from './decide.ts';
@@ -26,19 +28,8 @@ export async function adopt(
   const known = world.ledger.record(record.uid);
   const name = username ?? secret.account.usernames[0];
   world.emit({ kind: 'step', secret: secret.name, step: 'adopt', version: action.to ?? 1 });
-  const rotator = driver.rotator({
-    target,
-    username: name,
-    host: secret.account.host,
-    account: secret.account,
-    actor: 'self',
-    admin: undefined,
-    current: value,
-    retain: false,
-    mark: { uid: record.uid, version: action.to ?? 1 },
-  });
-  const probe = await rotator.probe(value);
-  await rotator.close();
+  const handle = secret.initial?.handle;
+  const probe = await tryOnce(driver, target, secret, record.uid, action.to ?? 1, name, value, handle);
   if (probe.r !== 'ok' && probe.r !== 'ok-restricted') {
     const human = probe.r === 'denied';
     const outcome = keep(
@@ -59,7 +50,13 @@ export async function adopt(
   const { write, sealed } = await world.ledger.seal(
     record,
     v,
-    { value, fields: { username: name } },
+    {
+      value,
+      fields: {
+        username: name,
+        ...(driver.machine === 'issued' && handle !== undefined ? { [driver.handleField]: handle } : {}),
+      },
+    },
     recipientsOf(secret, desired.project.reconcilers),
   );
   const at = world.clock.now().toISOString();
@@ -67,6 +64,7 @@ export async function adopt(
     at,
     username: name,
     sealed,
+    ...(driver.machine === 'issued' && handle !== undefined ? { handle } : {}),
     verified: { at, how: 'login' },
     rotateToken: secret.rotateToken ?? null,
   });
@@ -81,4 +79,34 @@ export async function adopt(
     },
     result: { ...base(action), version: v, detail: 'logged in with it' },
   };
+}
+
+/** One login with the value, as itself. */
+export async function tryOnce(
+  driver: Driver,
+  target: Target,
+  secret: RotatedSecret,
+  uid: string,
+  version: number,
+  username: string,
+  value: Secret,
+  handle: string | undefined,
+): Promise<Probe> {
+  if (driver.machine === 'issued') {
+    const login = { handle: handle ?? '', value };
+    const rotator = driver.rotator({ target, username, actor: 'self', admin: undefined, login });
+    return rotator.verify(login).finally(() => rotator.close());
+  }
+  const rotator = driver.rotator({
+    target,
+    username,
+    host: secret.account.host,
+    account: secret.account,
+    actor: 'self',
+    admin: undefined,
+    current: value,
+    retain: false,
+    mark: { uid, version },
+  });
+  return rotator.probe(value).finally(() => rotator.close());
 }

@@ -62,7 +62,7 @@ export async function begin(
 }
 
 /** The wishes that this claim takes up. */
-const fulfilled = (name: string, world: World): Change['writes'] =>
+export const fulfilled = (name: string, world: World): Change['writes'] =>
   (world.requests.get(name) ?? []).map((path) => ({ path, bytes: null }));
 
 export const newClaim = (world: World): Omit<Claim, 'attempt'> => ({

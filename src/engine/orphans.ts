@@ -16,6 +16,7 @@ export function withOrphans(desired: Desired, state: State): Desired {
 
 function standIn(record: SecretRecord, actor: 'self' | 'target', target: Target): RotatedSecret {
   const accounts = record.binding.account.split('|').map((account) => {
+    if (target.type === 'aws') return { username: account.slice(account.indexOf('/') + 1), host: undefined };
     const at = target.type === 'mysql' ? account.lastIndexOf('@') : -1;
     return at < 0
       ? { username: account, host: undefined }
@@ -27,7 +28,7 @@ function standIn(record: SecretRecord, actor: 'self' | 'target', target: Target)
     description: undefined,
     tags: [],
     target: record.target,
-    rotator: record.rotator.endsWith('/target') ? 'target' : 'password',
+    rotator: record.rotator.endsWith('/target') ? 'target' : target.type === 'aws' ? 'api-key' : 'password',
     authenticateAs: actor === 'self' ? 'user' : 'target',
     account: {
       usernames: second ? [first?.username ?? '', second.username] : [first?.username ?? ''],

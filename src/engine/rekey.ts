@@ -25,7 +25,8 @@ export async function rekey(
   const writes: Change['writes'] = [];
   const recipients = recipientsOf(secret, desired.project.reconcilers);
   for (const v of Object.keys(record.versions).map(Number)) {
-    const { stage } = versionOf(record, v);
+    const { stage, file } = versionOf(record, v);
+    if (file === null) continue;
     if (!moved && stage !== 'current' && stage !== 'retiring') continue;
     const { value, fields } = await world.ledger.readVersion(record, v);
     const made = await world.ledger.seal(renamed, v, { value, fields }, recipients);

@@ -4,18 +4,24 @@ import type { Desired, Target, TargetType, ValueRef } from '../manifests/model.t
 import type { Secret } from '../secret.ts';
 import type { Ledger } from '../state/ledger.ts';
 import type { Claim, SecretRecord } from '../state/model.ts';
-import type { ChosenDriver, Credentials } from '../targets/driver.ts';
+import { versionOf } from '../state/transitions.ts';
+import type { Credentials } from '../targets/driver.ts';
+import type { Driver } from '../targets/registry.ts';
 import { endpointChange } from './binding.ts';
 import type { Event } from './model.ts';
+import type { Spill, Spool } from './spool.ts';
 
 export interface World {
   ledger: Ledger;
   clock: Clock;
   random: (bytes: number) => Uint8Array;
   ulid: () => string;
-  driver: (type: TargetType) => Promise<ChosenDriver>;
+  driver: (type: TargetType) => Promise<Driver>;
   /** `{ env }`, `{ file }`, `{ sealed }`: whatever is not a rotated secret. */
   resolve: (ref: Exclude<ValueRef, { secret: string }>, subject: string) => Promise<Secret>;
+  /** This machine's disk, and refs beside the branch: for values that nobody can ask for again. */
+  spool: Spool;
+  spill: Spill;
   /** Who this process is in claims. */
   owner: Claim['by'];
   emit: (event: Event) => void;
@@ -46,7 +52,7 @@ export async function targetCredentials(
   if (!given) return { r: 'resolved', credentials: undefined, uses: [] };
   if (!('secret' in given.password)) {
     const password = await world.resolve(given.password, target.name);
-    return { r: 'resolved', credentials: { username: given.username, password }, uses: [] };
+    return { r: 'resolved', credentials: { username: given.handle ?? given.username, password }, uses: [] };
   }
   const name = given.password.secret;
   const record = recordNamed(world, desired, name);
@@ -63,7 +69,7 @@ export async function targetCredentials(
   const { value } = await world.ledger.readVersion(record, record.current);
   return {
     r: 'resolved',
-    credentials: { username: given.username, password: value },
+    credentials: { username: versionOf(record, record.current).handle ?? given.username, password: value },
     uses: [`${name}@${record.current}`],
   };
 }

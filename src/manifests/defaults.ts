@@ -2,7 +2,19 @@
 import picomatch from 'picomatch';
 import { specDigest } from './digest.ts';
 import { parseDuration } from './durations.ts';
-import type { Account, Project, Reader, Role, RotatedSecret, Schedule, Source, Target } from './model.ts';
+import type {
+  Account,
+  AwsTarget,
+  KeyPolicy,
+  Project,
+  Reader,
+  Role,
+  RotatedSecret,
+  Schedule,
+  Source,
+  Target,
+  ValueRef,
+} from './model.ts';
 import type {
   WrittenDefaults,
   WrittenProject,
@@ -13,7 +25,7 @@ import type {
 } from './written.ts';
 
 const day = 86_400_000;
-const ports = { mysql: 3306, postgresql: 5432 } as const;
+const ports = { mysql: 3306, postgresql: 5432, aws: 443 } as const;
 
 /** The schema has seen it: anything that is no duration is a bug here, not in a manifest. */
 function ms(word: string): number {
@@ -36,24 +48,57 @@ export function toProject({ metadata, spec }: WrittenProject): Project {
 /** `ca` is the PEM that `spec.tls.ca` names. */
 export function toTarget({ metadata, spec }: WrittenTarget, ca: string | undefined, source: Source): Target {
   const { credentials, tls } = spec;
+  const aws = spec.type === 'aws' ? toAws(spec) : undefined;
+  const endpoint = aws && new URL(aws.endpoint ?? `https://${iamHost(aws)}`);
   return {
     name: metadata.name,
     type: spec.type,
-    host: spec.host,
-    port: spec.port ?? ports[spec.type],
+    host: endpoint?.hostname ?? spec.host ?? '',
+    port: endpoint
+      ? Number(endpoint.port || (endpoint.protocol === 'http:' ? 80 : 443))
+      : (spec.port ?? ports[spec.type]),
     verifyHost: spec.verifyHost,
     database: spec.type === 'postgresql' ? (spec.database ?? 'postgres') : undefined,
     tls: { mode: tls?.mode ?? 'verify', ca, caFile: tls?.ca, serverName: tls?.serverName },
     credentials: credentials && {
-      username: credentials.username,
+      username: credentials.username ?? '',
       usernameHost: hostPart(spec.type, credentials.host),
-      password: credentials.password,
+      password: referenceOf(credentials),
+      ...(credentials.accessKeyId === undefined ? {} : { handle: credentials.accessKeyId }),
     },
+    ...(aws === undefined ? {} : { aws }),
     concurrency: spec.concurrency ?? 8,
     timeout: ms(spec.timeout ?? '10s'),
     source,
   };
 }
+
+/** The password by its name of a database, or by that of AWS: the schema wants the one that the type has. */
+function referenceOf(of: { password?: ValueRef; secretAccessKey?: ValueRef }): ValueRef {
+  const value = of.secretAccessKey ?? of.password;
+  if (value === undefined) throw new Error('the schema let a missing reference through');
+  return value;
+}
+
+function toAws(spec: WrittenTarget['spec']): AwsTarget {
+  return {
+    accountId: spec.accountId ?? '',
+    region: spec.region ?? 'us-east-1',
+    partition: spec.partition ?? 'aws',
+    endpoint: spec.endpoint,
+    profile: spec.profile,
+    assumeRole: spec.assumeRole && {
+      arn: spec.assumeRole.arn,
+      externalId: spec.assumeRole.externalId,
+      sessionName: spec.assumeRole.sessionName ?? 'keyturn',
+    },
+  };
+}
+
+/** IAM is one endpoint a partition; what stands in a binding does not depend on the region. */
+const iamHost = ({ partition }: AwsTarget): string =>
+  ({ 'aws-cn': 'iam.cn-north-1.amazonaws.com.cn', 'aws-us-gov': 'iam.us-gov.amazonaws.com' })[partition] ??
+  'iam.amazonaws.com';
 
 const hostPart = (type: Target['type'] | undefined, written: string | undefined): string | undefined =>
   type === 'mysql' ? (written ?? '%') : written;
@@ -95,6 +140,14 @@ function toAccount({ spec }: WrittenSecret, target: Target | undefined): Account
   };
 }
 
+const toKeys = (spec: WrittenSecret['spec']): KeyPolicy => ({
+  graceful: spec.graceful ?? false,
+  exclusive: spec.exclusive ?? false,
+  deleteAfter: ms(spec.deleteAfter ?? '7d'),
+  stillInUseWindow: ms(spec.stillInUseWindow ?? '24h'),
+  stillInUse: spec.stillInUse ?? 'warn',
+});
+
 /** `target` is undefined where no such target is declared; a cross rule says so. */
 export function toSecret(
   written: WrittenSecret,
@@ -107,10 +160,15 @@ export function toSecret(
   const covered = {
     name: metadata.name,
     target: spec.target,
-    rotator: spec.rotator ?? 'password',
+    rotator: spec.rotator ?? (target?.type === 'aws' ? 'api-key' : 'password'),
     authenticateAs: spec.authenticateAs ?? 'user',
     account: toAccount(written, target),
-    initial: spec.initial && { password: spec.initial.password, username: spec.initial.username },
+    initial: spec.initial && {
+      password: referenceOf(spec.initial),
+      username: spec.initial.username,
+      ...(spec.initial.accessKeyId === undefined ? {} : { handle: spec.initial.accessKeyId }),
+    },
+    ...(target?.type === 'aws' ? { keys: toKeys(spec) } : {}),
     schedule: toSchedule(spec.schedule, common.schedule),
     grace: ms(spec.grace ?? common.grace ?? '0s'),
     passwordPolicy: {

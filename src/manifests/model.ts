@@ -25,7 +25,20 @@ export interface Project {
   channels: Record<string, unknown>;
 }
 
-export type TargetType = 'mysql' | 'postgresql';
+export type TargetType = 'mysql' | 'postgresql' | 'aws';
+
+/** What only AWS has. */
+export interface AwsTarget {
+  /** Twelve digits: whoever signs must belong to it, or have assumed a role in it. */
+  accountId: string;
+  region: string;
+  partition: string;
+  /** Instead of AWS's own endpoints, for IAM and STS. */
+  endpoint: string | undefined;
+  /** Profile of the shared configuration that the default chain reads. */
+  profile: string | undefined;
+  assumeRole: { arn: string; externalId: string | undefined; sessionName: string } | undefined;
+}
 
 export interface Tls {
   /** `verify` checks chain and host name; `disable` is plain text, said out loud in every plan. */
@@ -47,7 +60,12 @@ export interface Target {
   /** PostgreSQL: database to connect to. Default `postgres`. */
   database: string | undefined;
   tls: Tls;
-  credentials: { username: string; usernameHost: string | undefined; password: ValueRef } | undefined;
+  /** `handle`: the access key's id, where the password is not a rotated secret that knows its own. */
+  credentials:
+    | { username: string; usernameHost: string | undefined; password: ValueRef; handle?: string | undefined }
+    | undefined;
+  /** Of type `aws`, and only there. */
+  aws?: AwsTarget | undefined;
   /** How many secrets of this target rotate side by side. */
   concurrency: number;
   /** Milliseconds for one connection or statement. */
@@ -55,7 +73,21 @@ export interface Target {
   source: Source;
 }
 
-export type Rotator = 'password' | 'target';
+export type Rotator = 'password' | 'target' | 'api-key';
+
+/** How values that the target issues come and go; durations in milliseconds. */
+export interface KeyPolicy {
+  /** Two stay valid: only the older one is replaced. Otherwise `grace` ends the former one. */
+  graceful: boolean;
+  /** Every value of the account is keyturn's: one that nothing explains is removed. */
+  exclusive: boolean;
+  /** From switching a value off to removing it. */
+  deleteAfter: number;
+  /** A value used this recently is still in use. */
+  stillInUseWindow: number;
+  /** What becomes of it then: switched off with a warning, or left alone until a person looks. */
+  stillInUse: 'warn' | 'block';
+}
 
 export interface Account {
   /** One user, or two that alternate: the one not in use is rotated, then promoted. */
@@ -108,11 +140,13 @@ export interface RotatedSecret {
   authenticateAs: 'user' | 'target';
   account: Account;
   /** An existing credential to adopt, without touching the target. */
-  initial: { password: ValueRef; username: string | undefined } | undefined;
+  initial: { password: ValueRef; username: string | undefined; handle?: string | undefined } | undefined;
   schedule: Schedule;
   /** Milliseconds for which the previous version stays valid; 0: it dies with the rotation. */
   grace: number;
   passwordPolicy: PasswordPolicy;
+  /** Of secrets whose target issues the values, and only there. */
+  keys?: KeyPolicy | undefined;
   keep: number;
   deleteProtection: boolean;
   rotateToken: string | undefined;

@@ -14,6 +14,7 @@ import {
   targetRotator,
 } from './rules/accounts.ts';
 import { filePaths } from './rules/files.ts';
+import { awsTargets, keysOfType } from './rules/keys.ts';
 import { graceFits, passwordPolicy, timezones, windows } from './rules/policy.ts';
 import {
   channels,
@@ -61,6 +62,8 @@ const always: Rule[] = [
   accountShape,
   targetRotator,
   authentication,
+  keysOfType,
+  awsTargets,
   recipients,
   filePaths,
 ];

@@ -60,14 +60,27 @@ export type WrittenTarget = Written<
   'Target',
   {
     type: TargetType;
-    host: string;
+    /** Absent of type `aws`, which has what follows `timeout` instead. */
+    host?: string;
     port?: number;
     verifyHost?: string;
     database?: string;
     tls?: { mode?: Tls['mode']; ca?: string; serverName?: string };
-    credentials?: { username: string; host?: string; password: ValueRef };
+    credentials?: {
+      username?: string;
+      host?: string;
+      password?: ValueRef;
+      accessKeyId?: string;
+      secretAccessKey?: ValueRef;
+    };
     concurrency?: number;
     timeout?: string;
+    accountId?: string;
+    region?: string;
+    partition?: string;
+    endpoint?: string;
+    profile?: string;
+    assumeRole?: { arn: string; externalId?: string; sessionName?: string };
   }
 >;
 
@@ -83,7 +96,12 @@ export type WrittenSecret = Written<
     rotator?: Rotator;
     authenticateAs?: 'user' | 'target';
     account?: { username?: string; usernames?: [string, string]; host?: string };
-    initial?: { password: ValueRef; username?: string };
+    initial?: { password?: ValueRef; username?: string; accessKeyId?: string; secretAccessKey?: ValueRef };
+    graceful?: boolean;
+    exclusive?: boolean;
+    deleteAfter?: string;
+    stillInUseWindow?: string;
+    stillInUse?: 'warn' | 'block';
     rotateToken?: string;
     movedFrom?: string;
     notify?: { before?: string[]; channels?: string[] };

@@ -27,10 +27,16 @@ export interface VersionRecord {
   verified?: { at: string; how: 'login' | 'witness' | 'acknowledged' };
   /** Fingerprints of the recipients that the file is sealed to, reconcilers included, sorted. */
   readers: string[];
-  /** Digest of the sealed file's bytes. */
-  file: string;
+  /** Digest of the sealed file's bytes; null while the target has not issued the value yet. */
+  file: string | null;
   /** The user name that this version belongs to. */
   username: string;
+  /** The target's own name of an issued value, e.g. an access key id. Not secret. */
+  handle?: string;
+  /** Handles that the target listed before it was issued: nobody's of this rotation. */
+  before?: string[];
+  /** Retired, but the target still holds it, switched off: when it is to be removed there. */
+  removeAfter?: string;
 }
 
 export interface Claim {
@@ -46,8 +52,11 @@ export type Why = 'due' | 'new' | 'flagged' | 'rotate-token' | 'reader-removed' 
 
 export interface Pending {
   v: number;
-  /** `claimed`: its value may be live at the target. `dropping`: proven not live, being abandoned. */
-  phase: 'claimed' | 'dropping';
+  /**
+   * `claimed`: its value may be live at the target, or, of a target that issues values, may have been made there.
+   * `issued`: the target's value is recorded. `dropping`: proven not live, being abandoned.
+   */
+  phase: 'claimed' | 'issued' | 'dropping';
   claim: Claim;
   why: Why;
   /** Target credentials used, `name@version`. */
@@ -61,6 +70,10 @@ export interface Pending {
   refusals: number;
   /** Retained versions that were tried in vain while nobody knew which value is live. */
   tried: number[];
+  /** Handles that the target listed before the claim: none of them was issued for it. */
+  before: string[];
+  /** Handles that this rotation removes at the target, or has: each is pushed before it is touched. */
+  victims: string[];
 }
 
 export type Health = 'ok' | 'restricted' | 'unverified' | 'drift' | 'blocked' | 'not-effective';

@@ -10,7 +10,7 @@ const day = 86_400_000;
 /** Values stay readable at least this long after they stop being current, whatever `keep` says (protocol §2). */
 export const minimumRetention = 30 * day;
 
-const fresh: Sched = {
+const rested: Sched = {
   failures: 0,
   nextAttemptAt: null,
   lastError: null,
@@ -39,7 +39,7 @@ export function newRecord(of: {
     current: null,
     versions: {},
     pending: null,
-    sched: fresh,
+    sched: rested,
     health: 'ok',
   };
 }
@@ -62,7 +62,10 @@ export function claimed(
     retain: boolean;
     refusals: number;
     username: string;
-    sealed: Sealed;
+    /** null where the target is yet to issue the value. */
+    sealed: Sealed | null;
+    /** Handles that the target lists now. */
+    before?: string[];
   },
 ): SecretRecord {
   if (record.pending) throw new Error(`claim of ${record.name} over a pending version`);
@@ -70,14 +73,62 @@ export function claimed(
     stage: 'pending',
     createdAt: by.claim.at,
     username: by.username,
-    ...by.sealed,
+    ...(by.sealed ?? { file: null, readers: [] }),
   };
-  const { v, claim, why, uses, baseline, actor, retain, refusals } = by;
+  const { v, claim, why, uses, baseline, actor, retain, refusals, before = [] } = by;
   return {
     ...record,
     versions: { ...record.versions, [v]: version },
-    pending: { v, phase: 'claimed', claim, why, uses, baseline, actor, retain, refusals, tried: [] },
+    pending: {
+      v,
+      phase: 'claimed',
+      claim,
+      why,
+      uses,
+      baseline,
+      actor,
+      retain,
+      refusals,
+      tried: [],
+      before,
+      victims: [],
+    },
   };
+}
+
+/** R2, R3: one more value that this rotation removes at the target, named before it is touched. */
+export function condemned(record: SecretRecord, handle: string): SecretRecord {
+  const pending = pendingOf(record);
+  if (inUse(record, handle)) throw new Error(`${record.name} would remove a value in use`);
+  return { ...record, pending: { ...pending, victims: [...new Set([...pending.victims, handle])] } };
+}
+
+/** R6: the target's value for the pending version; its victims are gone by now. */
+export function issued(
+  record: SecretRecord,
+  by: { handle: string; sealed: Sealed; at: string },
+): SecretRecord {
+  const pending = pendingOf(record);
+  if (pending.phase === 'issued') throw new Error(`${record.name} v${pending.v} was issued before`);
+  const versions = { ...record.versions };
+  for (const [v, version] of Object.entries(versions))
+    if (version.handle !== undefined && pending.victims.includes(version.handle))
+      versions[v] = gone(version, by.at);
+  versions[pending.v] = { ...versionOf(record, pending.v), ...by.sealed, handle: by.handle };
+  return { ...record, versions, pending: { ...pending, phase: 'issued' } };
+}
+
+/** Whether the target's `handle` is that of the version in use or on its way there. */
+export const inUse = (record: SecretRecord, handle: string): boolean =>
+  [record.current, record.pending?.v].some((v) => v != null && record.versions[v]?.handle === handle);
+
+/** R9: nothing of the version is left at the target. */
+export function removed(record: SecretRecord, v: number, at: string): SecretRecord {
+  return { ...record, versions: { ...record.versions, [v]: gone(versionOf(record, v), at) } };
+}
+
+function gone({ removeAfter: _, ...version }: VersionRecord, at: string): VersionRecord {
+  return version.stage === 'retiring' ? { ...version, stage: 'retired', retiredAt: at } : version;
 }
 
 /** A former owner is gone: the same value under a new claim, so that the former owner's pushes fail. */
@@ -96,7 +147,7 @@ export function promoted(
     at: string;
     verified: NonNullable<VersionRecord['verified']>;
     health: Health;
-    /** When the former version must be retired; null: the target refuses it already. */
+    /** When the former version must be retired; null: the target refuses it already; `next`: with the next rotation. */
     retireAfter: string | null;
     specDigest: string;
     rotateToken: string | null;
@@ -107,16 +158,22 @@ export function promoted(
   const former = record.current === null ? undefined : versions[record.current];
   if (former && record.current !== null)
     versions[record.current] = by.retireAfter
-      ? { ...former, stage: 'retiring', retireAfter: by.retireAfter }
+      ? {
+          ...former,
+          stage: 'retiring',
+          ...(by.retireAfter === 'next' ? {} : { retireAfter: by.retireAfter }),
+        }
       : { ...former, stage: 'retired', retiredAt: by.at };
   for (const [v, version] of Object.entries(versions))
     if (version.stage === 'retiring' && Number(v) !== record.current)
       versions[v] = { ...version, stage: 'retired', retiredAt: by.at };
+  const version = versionOf(record, pending.v);
   versions[pending.v] = {
-    ...versionOf(record, pending.v),
+    ...version,
     stage: 'current',
     promotedAt: by.at,
     verified: by.verified,
+    ...(version.handle === undefined ? {} : { before: pending.before }),
   };
   return {
     ...record,
@@ -125,7 +182,7 @@ export function promoted(
     pending: null,
     health: by.health,
     specDigest: by.specDigest,
-    sched: { ...fresh, rotateToken: by.rotateToken },
+    sched: { ...rested, rotateToken: by.rotateToken },
   };
 }
 
@@ -136,6 +193,8 @@ export function adopted(
     at: string;
     username: string;
     sealed: Sealed;
+    /** The target's name of it, where it has one. */
+    handle?: string;
     verified: NonNullable<VersionRecord['verified']>;
     rotateToken: string | null;
   },
@@ -157,6 +216,7 @@ export function adopted(
     verified: by.verified,
     username: by.username,
     ...by.sealed,
+    ...(by.handle === undefined ? {} : { handle: by.handle }),
   };
   return {
     ...record,
@@ -164,7 +224,7 @@ export function adopted(
     versions,
     pending: null,
     health: 'ok',
-    sched: { ...fresh, rotateToken: by.rotateToken },
+    sched: { ...rested, rotateToken: by.rotateToken },
   };
 }
 
@@ -178,12 +238,11 @@ export function abandoned(record: SecretRecord, at: string): SecretRecord {
   };
 }
 
-/** P6: the target refuses the version now. */
-export function retired(record: SecretRecord, v: number, at: string): SecretRecord {
-  return {
-    ...record,
-    versions: { ...record.versions, [v]: { ...versionOf(record, v), stage: 'retired', retiredAt: at } },
-  };
+/** P6: the target refuses the version now, and holds it, switched off, until `removeAfter`. */
+export function retired(record: SecretRecord, v: number, at: string, removeAfter?: string): SecretRecord {
+  const version: VersionRecord = { ...versionOf(record, v), stage: 'retired', retiredAt: at };
+  if (removeAfter !== undefined) version.removeAfter = removeAfter;
+  return { ...record, versions: { ...record.versions, [v]: version } };
 }
 
 /** The same values for other readers, and under another name where the manifest says `movedFrom`. */
@@ -204,6 +263,7 @@ export function pruned(
     .sort((a, b) => b - a);
   const gone = numbers.slice(keep).filter((v) => {
     const version = versionOf(record, v);
+    if (version.removeAfter !== undefined) return false;
     const ended =
       version.stage === 'retired' || version.stage === 'abandoned' ? version.retiredAt : undefined;
     return ended !== undefined && now.getTime() - Date.parse(ended) >= minimumRetention;

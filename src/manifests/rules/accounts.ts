@@ -10,7 +10,8 @@ export function oneSecretPerAccount({ targets, secrets, problems }: Context): vo
     for (const [index, username] of model.account.usernames.entries()) {
       if (username === '') continue;
       const account = model.account.host === undefined ? username : `${username}@${model.account.host}`;
-      const key = JSON.stringify([target.type, target.host.toLowerCase(), target.port, account]);
+      const where = [target.type, target.host.toLowerCase(), target.port, target.aws?.accountId ?? ''];
+      const key = JSON.stringify([...where, account]);
       const owner = owners.get(key);
       if (owner === undefined) owners.set(key, model.name);
       else if (owner !== model.name) {
@@ -48,10 +49,11 @@ export function accountShape({ targets, secrets, problems }: Context): void {
         'add username, or usernames for two users that take turns',
       );
     }
-    if (account?.host !== undefined && targets.get(model.target)?.model.type === 'postgresql') {
+    const type = targets.get(model.target)?.model.type;
+    if (account?.host !== undefined && (type === 'postgresql' || type === 'aws')) {
       say(
         '/spec/account/host',
-        'spec.account.host does not exist in postgresql',
+        `spec.account.host does not exist in ${type}`,
         'remove it: only mysql users have a host part',
       );
     }
@@ -111,6 +113,7 @@ export function authentication({ targets, secrets, problems }: Context): void {
       model.authenticateAs === 'target' &&
       target !== undefined &&
       target.credentials === undefined &&
+      target.aws === undefined &&
       model.rotator !== 'target'
     ) {
       problems.add(

@@ -1,0 +1,72 @@
+/**
+ * Which of the values that a target lists may go, and for what reason (protocol §4.2, R0-R3). PURE.
+ *
+ * | listed value                                        | is         | may go                          |
+ * |-----------------------------------------------------|------------|---------------------------------|
+ * | of the current or the pending version               | in use     | never                           |
+ * | named as a victim before                            | condemned  | at once                         |
+ * | of another version                                  | former     | when its place is needed        |
+ * | of none; the account is all ours                    | orphan     | at once, if nobody uses it      |
+ * | of none; made since the claim and never used        | orphan     | at once                         |
+ * | of none otherwise                                   | foreign    | never                           |
+ */
+import type { SecretRecord } from '../state/model.ts';
+import { inUse } from '../state/transitions.ts';
+import type { IssuedKey, LastUse } from '../targets/issued.ts';
+import { clockSkew } from './decide.ts';
+import { lease } from './world.ts';
+
+export type Standing = 'in use' | 'condemned' | 'former' | 'unexplained';
+
+export function standing(record: SecretRecord, { handle }: IssuedKey): Standing {
+  if (inUse(record, handle)) return 'in use';
+  if (record.pending?.victims.includes(handle)) return 'condemned';
+  return Object.values(record.versions).some((version) => version.handle === handle)
+    ? 'former'
+    : 'unexplained';
+}
+
+/** Whether an unexplained value could be one that a claim of this rotation, or a late one of the last, made and lost. */
+export function isNew(record: SecretRecord, key: IssuedKey): boolean {
+  const { pending } = record;
+  const version = pending && record.versions[pending.v];
+  if (!pending || !version || pending.before.includes(key.handle)) return false;
+  return Date.parse(key.createdAt) >= Date.parse(version.createdAt) - clockSkew || isLate(record, key);
+}
+
+/**
+ * What existed before a rotation that begins now. A value that a late owner of the last rotation's claim made is
+ * not among it: it was new then and may go now.
+ */
+export const baseline = (record: SecretRecord, keys: readonly IssuedKey[]): string[] =>
+  keys
+    .filter((key) => standing(record, key) !== 'unexplained' || !isLate(record, key))
+    .map((key) => key.handle);
+
+/** Made while somebody could still hold the claim of the version that is current now. */
+function isLate(record: SecretRecord, key: IssuedKey): boolean {
+  const last = record.current === null ? undefined : record.versions[record.current];
+  if (!last?.before || last.before.includes(key.handle)) return false;
+  const made = Date.parse(key.createdAt);
+  return (
+    made >= Date.parse(last.createdAt) - clockSkew &&
+    made <= Date.parse(last.promotedAt ?? '') + lease + clockSkew
+  );
+}
+
+export const neverUsed = (use: LastUse): boolean => use.r === 'known' && use.at === null;
+
+/** Whether somebody has used it within `window` milliseconds. Not known counts as used. */
+export function isUsed(use: LastUse, window: number, now: Date): boolean {
+  if (use.r === 'unknown') return true;
+  return use.at !== null && now.getTime() - Date.parse(use.at) < window;
+}
+
+/** Of former values the one that goes first: one that is switched off, then the oldest. */
+export function firstToGo(record: SecretRecord, keys: readonly IssuedKey[]): IssuedKey | undefined {
+  return keys
+    .filter((key) => standing(record, key) === 'former')
+    .sort(
+      (a, b) => Number(a.active) - Number(b.active) || Date.parse(a.createdAt) - Date.parse(b.createdAt),
+    )[0];
+}
