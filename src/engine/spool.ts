@@ -3,8 +3,10 @@
  * to one claim at a time: whoever takes it over takes it away from the former owner, who then knows that its key
  * may be adopted and leaves it alone.
  */
+import { randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { KeyturnError } from '../errors.ts';
 import type { GitRepository } from '../git/open.ts';
 
 /** A version number is never used twice, so this names one rotation for good. */
@@ -48,18 +50,28 @@ export function diskSpool(folder: string): Spool {
     const handle = await open(path, 'r');
     await handle.sync().finally(() => handle.close());
   };
+  let checked: Promise<void> | undefined;
+  const writable = async (): Promise<void> => {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const probe = join(folder, `${randomUUID()}.part`);
+    await write(probe, new Uint8Array(4096)).finally(() => rm(probe, { force: true }));
+  };
   return {
-    async check() {
-      await mkdir(folder, { recursive: true, mode: 0o700 });
-      const probe = join(folder, `probe.${process.pid}`);
-      await rm(probe, { force: true });
-      await write(probe, new Uint8Array(4096)).finally(() => rm(probe, { force: true }));
+    check() {
+      checked ??= writable().catch(() => {
+        checked = undefined;
+        throw new KeyturnError(folder, 'cannot be written, and a new value would have no place to wait', {
+          hint: 'free some space, or give this user the right to write there',
+        });
+      });
+      return checked;
     },
     async put(key, claim, bytes) {
       await mkdir(place(key), { recursive: true, mode: 0o700 });
       const path = join(place(key), `${claim}.age`);
-      await write(`${path}.part`, bytes);
-      await rename(`${path}.part`, path);
+      const draft = `${path}.${randomUUID()}.part`;
+      await write(draft, bytes);
+      await rename(draft, path);
       for (const dir of [place(key), folder]) await sync(dir);
     },
     async take(key, claim) {

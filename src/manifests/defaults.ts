@@ -170,7 +170,7 @@ export function toSecret(
     },
     ...(target?.type === 'aws' ? { keys: toKeys(spec) } : {}),
     schedule: toSchedule(spec.schedule, common.schedule),
-    grace: ms(spec.grace ?? common.grace ?? '0s'),
+    grace: ms(spec.grace ?? (spec.graceful === true ? undefined : common.grace) ?? '0s'),
     passwordPolicy: {
       length: 32,
       lowercase: true,

@@ -3,6 +3,7 @@ import type { ValueRef } from '../model.ts';
 import type { ManifestDocument } from '../parse.ts';
 import { staysInside } from '../paths.ts';
 import type { Context } from '../rules.ts';
+import { valueKey } from '../values.ts';
 
 /** A manifest must not make a job read a stranger's file (threat A7). The path is not repeated: it may be a value. */
 export async function filePaths({ root, ci, project, targets, secrets, problems }: Context): Promise<void> {
@@ -21,9 +22,9 @@ export async function filePaths({ root, ci, project, targets, secrets, problems 
     problems.add(document.at(`${pointer}/file`), document.subject, `${place} ${what}`, hint);
   };
   for (const { document, model } of targets.values())
-    await check(document, '/spec/credentials/password', model.credentials?.password);
+    await check(document, `/spec/credentials/${valueKey(model.aws)}`, model.credentials?.password);
   for (const { document, model } of secrets.values())
-    await check(document, '/spec/initial/password', model.initial?.password);
+    await check(document, `/spec/initial/${valueKey(model.keys)}`, model.initial?.password);
   if (project === undefined) return;
   for (const [name, { url }] of Object.entries(project.written.spec.channels ?? {}))
     await check(project.document, `/spec/channels/${name}/url`, url);

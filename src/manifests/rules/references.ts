@@ -3,6 +3,7 @@ import type { ValueRef } from '../model.ts';
 import type { ManifestDocument } from '../parse.ts';
 import type { Context, DeclaredSecret } from '../rules.ts';
 import { didYouMean } from '../suggest.ts';
+import { valueKey } from '../values.ts';
 
 export function targetReferences({ secrets, names, problems }: Context): void {
   if (names === undefined) return;
@@ -32,9 +33,9 @@ export function secretReferences({ project, targets, secrets, names, problems }:
     );
   };
   for (const { document, model } of targets.values())
-    check(document, '/spec/credentials/password', model.credentials?.password);
+    check(document, `/spec/credentials/${valueKey(model.aws)}`, model.credentials?.password);
   for (const { document, model } of secrets.values())
-    check(document, '/spec/initial/password', model.initial?.password);
+    check(document, `/spec/initial/${valueKey(model.keys)}`, model.initial?.password);
   if (project === undefined) return;
   for (const [name, { url }] of Object.entries(project.written.spec.channels ?? {}))
     check(project.document, `/spec/channels/${name}/url`, url);
