@@ -13,9 +13,9 @@ import type { IssuedAttempt } from './issued-attempt.ts';
 import type { Action, Plan, Result } from './model.ts';
 import { effective } from './plan.ts';
 import { type Item, type Prepared, prepare } from './prepare.ts';
+import { endedBy } from './retire-issued.ts';
 import { rotateChosen } from './rotate-chosen.ts';
 import { rotateIssued } from './rotate-issued.ts';
-import { isOver } from './schedule.ts';
 import { failureResult } from './trouble.ts';
 import { upkeep } from './upkeep.ts';
 import { credentialSecrets, type World } from './world.ts';
@@ -56,30 +56,6 @@ function phases(
     { actions: pick(['rotate'], true), size: 1 },
   ].filter((phase) => phase.actions.length > 0);
 }
-
-/** Issued values whose time was over with the promotion itself: without grace nothing waits for the next run. */
-const endedBy = (rotations: readonly Action[], world: World): Action[] =>
-  rotations.flatMap((action) => {
-    const record = Object.values(world.ledger.state.records).find(({ name }) => name === action.secret);
-    if (!record || record.pending) return [];
-    const now = world.clock.now();
-    const [over] = Object.entries(record.versions)
-      .filter(
-        ([, version]) => version.handle !== undefined && version.stage === 'retiring' && isOver(version, now),
-      )
-      .map(
-        ([v]): Action => ({
-          ...action,
-          verb: 'retire',
-          uid: record.uid,
-          from: Number(v),
-          to: null,
-          why: null,
-          reason: 'no grace',
-        }),
-      );
-    return over ? [over] : [];
-  });
 
 type Concluded = Conclusion & { item: Item };
 

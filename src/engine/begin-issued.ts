@@ -49,7 +49,7 @@ export async function beginIssued(
     claim: { ...newClaim(world), attempt: 1 },
     why: action.why ?? 'due',
     uses: base.uses,
-    baseline: {},
+    baseline: preflight.at === null ? {} : { at: preflight.at },
     actor: base.actor,
     retain: true,
     refusals: 0,

@@ -10,8 +10,9 @@
  * | of none; made since the claim and never used        | orphan     | at once                         |
  * | of none otherwise                                   | foreign    | never                           |
  */
+
+import { inUse } from '../state/issued-transitions.ts';
 import type { SecretRecord } from '../state/model.ts';
-import { inUse } from '../state/transitions.ts';
 import type { IssuedKey, LastUse } from '../targets/issued.ts';
 import { clockSkew } from './decide.ts';
 import { lease } from './world.ts';
@@ -26,12 +27,16 @@ export function standing(record: SecretRecord, { handle }: IssuedKey): Standing 
     : 'unexplained';
 }
 
-/** Whether an unexplained value could be one that a claim of this rotation, or a late one of the last, made and lost. */
-export function isNew(record: SecretRecord, key: IssuedKey): boolean {
+/**
+ * Whether an unexplained value could be one that a claim of this rotation, or a late one of the last, made and lost.
+ * Times are the target's own: a clock of ours that is off makes nothing foreign, and nothing ours.
+ */
+export function isNew(record: SecretRecord, key: IssuedKey, keys: readonly IssuedKey[]): boolean {
   const { pending } = record;
   const version = pending && record.versions[pending.v];
   if (!pending || !version || pending.before.includes(key.handle)) return false;
-  return Date.parse(key.createdAt) >= Date.parse(version.createdAt) - clockSkew || isLate(record, key);
+  const intent = Date.parse(pending.baseline.at ?? version.createdAt);
+  return Date.parse(key.createdAt) >= intent - clockSkew || isLate(record, key, keys);
 }
 
 /**
@@ -40,20 +45,20 @@ export function isNew(record: SecretRecord, key: IssuedKey): boolean {
  */
 export const baseline = (record: SecretRecord, keys: readonly IssuedKey[]): string[] =>
   keys
-    .filter((key) => standing(record, key) !== 'unexplained' || !isLate(record, key))
+    .filter((key) => standing(record, key) !== 'unexplained' || !isLate(record, key, keys))
     .map((key) => key.handle);
 
 /** Made while somebody could still hold the claim of the version that is current now. */
-function isLate(record: SecretRecord, key: IssuedKey): boolean {
+function isLate(record: SecretRecord, key: IssuedKey, keys: readonly IssuedKey[]): boolean {
   const last = record.current === null ? undefined : record.versions[record.current];
-  if (!last?.before || last.before.includes(key.handle)) return false;
-  const made = Date.parse(key.createdAt);
-  return (
-    made >= Date.parse(last.createdAt) - clockSkew &&
-    made <= Date.parse(last.promotedAt ?? '') + lease + clockSkew
-  );
+  const current = keys.find(({ handle }) => handle === last?.handle);
+  if (!last?.before || !current || last.before.includes(key.handle)) return false;
+  const took = Date.parse(last.promotedAt ?? '') - Date.parse(last.createdAt);
+  const apart = Math.abs(Date.parse(key.createdAt) - Date.parse(current.createdAt));
+  return apart <= took + lease + clockSkew;
 }
 
+/** Not known counts as used. */
 export const neverUsed = (use: LastUse): boolean => use.r === 'known' && use.at === null;
 
 /** Whether somebody has used it within `window` milliseconds. Not known counts as used. */

@@ -3,7 +3,7 @@
  * Each victim is pushed by name before it is touched, looked at for use before it is switched off, and switched
  * off before it is removed. Nothing in use and nothing foreign is ever a victim.
  */
-import { condemned } from '../state/transitions.ts';
+import { condemned } from '../state/issued-transitions.ts';
 import type { IssuedKey, RemoveResult } from '../targets/issued.ts';
 import { type Keep, keep, type Lost } from './attempt.ts';
 import { fence, say } from './fence.ts';
@@ -50,7 +50,8 @@ async function nextVictim(
   const foreign: string[] = [];
   for (const key of keys.filter((k) => standing(record, k) === 'unexplained')) {
     if (policy.exclusive) return (await spared(attempt, key, world)) ?? { key, named: false };
-    if (isNew(record, key) && neverUsed(await rotator.lastUsedAt(key.handle))) return { key, named: false };
+    if (isNew(record, key, keys) && neverUsed(await rotator.lastUsedAt(key.handle)))
+      return { key, named: false };
     foreign.push(key.handle);
   }
   if (keys.length < driver.limit) return null;

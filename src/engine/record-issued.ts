@@ -4,8 +4,8 @@
  * encrypted in the log.
  */
 import type { Write } from '../git/contract.ts';
+import { issued } from '../state/issued-transitions.ts';
 import type { SecretRecord } from '../state/model.ts';
-import { issued } from '../state/transitions.ts';
 import type { Issued } from '../targets/issued.ts';
 import { type Keep, keep, type Lost } from './attempt.ts';
 import { type IssuedAttempt, pendingOf } from './issued-attempt.ts';

@@ -3,13 +3,15 @@
  * stands in the pushed record: `retiring` with its time, or retired with `removeAfter`.
  */
 import type { RotatedSecret } from '../manifests/model.ts';
+import { inUse, removed } from '../state/issued-transitions.ts';
 import type { SecretRecord } from '../state/model.ts';
-import { inUse, removed, retired, versionOf } from '../state/transitions.ts';
+import { retired, versionOf } from '../state/transitions.ts';
 import type { IssuedRotator } from '../targets/issued.ts';
 import { base } from './conclude.ts';
 import { keysOf } from './issued-attempt.ts';
 import { isUsed } from './keys.ts';
 import type { Action, Result } from './model.ts';
+import { isOver } from './schedule.ts';
 import type { Done } from './upkeep.ts';
 import type { World } from './world.ts';
 
@@ -76,3 +78,27 @@ export async function retireIssued(
     },
   };
 }
+
+/** Issued values whose time was over with the promotion itself: without grace nothing waits for the next run. */
+export const endedBy = (rotations: readonly Action[], world: World): Action[] =>
+  rotations.flatMap((action) => {
+    const record = Object.values(world.ledger.state.records).find(({ name }) => name === action.secret);
+    if (!record || record.pending) return [];
+    const now = world.clock.now();
+    const [over] = Object.entries(record.versions)
+      .filter(
+        ([, version]) => version.handle !== undefined && version.stage === 'retiring' && isOver(version, now),
+      )
+      .map(
+        ([v]): Action => ({
+          ...action,
+          verb: 'retire',
+          uid: record.uid,
+          from: Number(v),
+          to: null,
+          why: null,
+          reason: 'no grace',
+        }),
+      );
+    return over ? [over] : [];
+  });

@@ -51,6 +51,8 @@ export type IssuedPreflight =
       r: 'ready';
       /** For people: `AWS account 123456789012 as arn:…`. */
       server: string;
+      /** ISO time by the target's clock, where it tells. */
+      at: string | null;
       keys: IssuedKey[];
       warnings: string[];
     }

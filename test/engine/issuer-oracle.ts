@@ -1,6 +1,8 @@
 /** The promises of protocol §0 and §4.2 where the target makes the values. */
+
+import { inUse } from '../../src/state/issued-transitions.ts';
 import type { SecretRecord } from '../../src/state/model.ts';
-import { inUse, versionOf } from '../../src/state/transitions.ts';
+import { versionOf } from '../../src/state/transitions.ts';
 import type { Universe } from './world.ts';
 
 /** Every promise that does not hold now, each as a phrase. `plaintext` decrypts from the remote's tree. */

@@ -140,7 +140,13 @@ function rotatorOf(
       hand.act<Awaited<ReturnType<IssuedRotator['preflight']>>>('preflight', {
         ok: () =>
           mayAct()
-            ? { r: 'ready' as const, server: 'a model', keys: issuer.listed(false), warnings: [] }
+            ? {
+                r: 'ready' as const,
+                server: 'a model',
+                at: new Date(now()).toISOString(),
+                keys: issuer.listed(false),
+                warnings: [],
+              }
             : refused,
         unreachable: () => ({ r: 'unreachable' as const, ...noAnswer }),
       }),

@@ -88,7 +88,11 @@ describe.skipIf(isMotoMissing())('AWS access keys', () => {
 
   it('lists, issues, proves, switches off and removes', async () => {
     const rotator = rotatorOf();
-    expect(await rotator.preflight()).toMatchObject({ r: 'ready', keys: [] });
+    expect(await rotator.preflight()).toMatchObject({
+      r: 'ready',
+      keys: [],
+      at: expect.stringMatching(/^\d{4}-.*Z$/),
+    });
     const issued = await issue(rotator);
     expect(await rotator.lastUsedAt(issued.handle)).toEqual({ r: 'known', at: null });
     expect(await rotator.verify(issued)).toMatchObject({ r: 'ok' });

@@ -40,7 +40,13 @@ async function stsWith(target: Target, login: Login | undefined, maxAttempts: nu
 /** One call, no repetition, a connection of its own: what a value is proven with. */
 export const stsAs = (target: Target, issued: Issued): Promise<STSClient> => stsWith(target, pair(issued), 1);
 
+/** The target's clock by its last answer. */
+export interface Heard {
+  at: string | null;
+}
+
 export interface Clients {
+  heard: Heard;
   sts: STSClient;
   iam: IAMClient;
   /** Never repeats a call: for the one that must not happen twice. */
@@ -53,9 +59,23 @@ export async function clientsFor({ target, actor, admin, login }: IssuedJob): Pr
   const base = own && pair(own);
   const signer = actor === 'target' ? await assumed(target, base) : base;
   const { IAMClient } = await import('@aws-sdk/client-iam');
+  const heard: Heard = { at: null };
+  const iam = new IAMClient(settings(target, signer, 3));
+  iam.middlewareStack.add(
+    (next) => async (args) => {
+      const result = await next(args);
+      const { headers = {} } = result.response as { headers?: Record<string, string> };
+      // a proxy between may add one of its own behind the first
+      const [first] = /^\w{3}, \d\d \w{3} \d{4} [\d:]{8} GMT/.exec(headers.date ?? '') ?? [];
+      if (first !== undefined) heard.at = new Date(first).toISOString();
+      return result;
+    },
+    { step: 'deserialize', name: 'keyturnHears' },
+  );
   return {
+    heard,
     sts: await stsWith(target, signer, 3),
-    iam: new IAMClient(settings(target, signer, 3)),
+    iam,
     once: new IAMClient(settings(target, signer, 1)),
   };
 }

@@ -51,6 +51,6 @@ export async function missingPermissions(job: IssuedJob): Promise<Permissions> {
     }
     return found;
   } finally {
-    for (const client of Object.values(clients)) client.destroy();
+    for (const client of [clients.sts, clients.iam, clients.once]) client.destroy();
   }
 }

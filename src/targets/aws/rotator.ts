@@ -50,7 +50,9 @@ export class AwsRotator implements IssuedRotator {
     }
     const listing = await this.list();
     if (listing.r !== 'listed') return listing;
-    return { r: 'ready', server: `AWS account ${accountId} as ${arn}`, keys: listing.keys, warnings: [] };
+    const { heard } = await this.#signed();
+    const server = `AWS account ${accountId} as ${arn}`;
+    return { r: 'ready', server, at: heard.at, keys: listing.keys, warnings: [] };
   }
 
   async list(): Promise<Listing> {
@@ -159,7 +161,7 @@ export class AwsRotator implements IssuedRotator {
 
   async close(): Promise<void> {
     const clients = await this.#clients?.catch(() => undefined);
-    for (const client of Object.values(clients ?? {})) client.destroy();
+    for (const client of [clients?.sts, clients?.iam, clients?.once]) client?.destroy();
     this.#clients = undefined;
   }
 
