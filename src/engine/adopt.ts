@@ -1,4 +1,5 @@
 /** Takes over a credential that exists: the target is asked by one login and never changed. */
+import { KeyturnError } from '../errors.ts';
 import type { Desired, RotatedSecret, Target } from '../manifests/model.ts';
 import type { Secret } from '../secret.ts';
 import { adopted } from '../state/transitions.ts';
@@ -29,6 +30,10 @@ export async function adopt(
   const name = username ?? secret.account.usernames[0];
   world.emit({ kind: 'step', secret: secret.name, step: 'adopt', version: action.to ?? 1 });
   const handle = secret.initial?.handle;
+  if (driver.machine === 'issued' && handle === undefined)
+    throw new KeyturnError(secret.name, 'has no id of the access key to adopt', {
+      hint: 'write initial: { accessKeyId: …, secretAccessKey: … } in its manifest',
+    });
   const probe = await tryOnce(driver, target, secret, record.uid, action.to ?? 1, name, value, handle);
   if (probe.r !== 'ok' && probe.r !== 'ok-restricted') {
     const human = probe.r === 'denied';
