@@ -33,7 +33,7 @@ export interface VersionRecord {
   username: string;
   /** The target's own name of an issued value, e.g. an access key id. Not secret. */
   handle?: string;
-  /** Handles that the target listed before it was issued: nobody's of this rotation. */
+  /** Handles that the target listed before it was issued, where its claim was taken over: a late owner made none of them. */
   before?: string[];
   /** Retired, but the target still holds it, switched off: when it is to be removed there. */
   removeAfter?: string;

@@ -138,7 +138,8 @@ export function promoted(
     stage: 'current',
     promotedAt: by.at,
     verified: by.verified,
-    ...(version.handle === undefined ? {} : { before: pending.before }),
+    // only where a claim was taken over may its former owner still make a value that nobody asked for
+    ...(version.handle === undefined || pending.claim.attempt === 1 ? {} : { before: pending.before }),
   };
   return {
     ...record,

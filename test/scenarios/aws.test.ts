@@ -102,6 +102,21 @@ ${spec}
     }
   }, 120_000);
 
+  it('of somebody else are never touched, however new, and stop the secret', async () => {
+    await moto.createUser('shared');
+    const { world, a } = await started('  authenticateAs: target', 'shared');
+    try {
+      await runs(world, a, ['apply', '--yes'], 0);
+      const foreign = await moto.createKey('shared');
+      const env = { AWS_ADMIN: moto.admin.secretAccessKey };
+      const stopped = await world.run(a, ['rotate', 'key', '--yes', '--force'], { env, offset: hour });
+      expect([stopped.code, stopped.stderr.includes(foreign.accessKeyId)], stopped.stderr).toEqual([3, true]);
+      expect(await states('shared')).toEqual([true, true]);
+    } finally {
+      world.remove();
+    }
+  }, 120_000);
+
   it('in use are left alone where the manifest says so, and without grace go at once', async () => {
     await moto.createUser('used');
     const { world, a } = await started('  authenticateAs: target\n  stillInUse: block', 'used');
