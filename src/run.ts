@@ -9,6 +9,7 @@ import type { Event, Plan, Result } from './engine/model.ts';
 import { withOrphans } from './engine/orphans.ts';
 import { plan, recordOf } from './engine/plan.ts';
 import { refuseRestore } from './engine/restore.ts';
+import { diskSpool, spillTo } from './engine/spool.ts';
 import { audienceNow, type World } from './engine/world.ts';
 import { KeyturnError } from './errors.ts';
 import { type GitRepository, openRepository } from './git/open.ts';
@@ -99,6 +100,8 @@ export async function openSession(
     ulid: () => ulid(host.clock.now().getTime()),
     driver: driverOf,
     resolve: (ref, subject) => resolveValue(ref, subject, { root, env: host.env, identity }),
+    spool: diskSpool(join(lineageDir(host.env, host.home), 'spool')),
+    spill: spillTo(repository),
     owner,
     emit: options.emit ?? (() => undefined),
     failpoint: host.failpoint,

@@ -45,6 +45,7 @@ interface Door {
 const doors: Record<string, Door> = {
   mysql2: { places: ['src/targets/mysql/'], heavy: true },
   pg: { places: ['src/targets/postgresql/'], heavy: true },
+  '@aws-sdk': { places: ['src/targets/aws/'], heavy: true },
   'simple-git': { places: ['src/git/'], heavy: true },
   'age-encryption': { places: ['src/age/age.ts'], heavy: true },
   ssh2: { places: ['src/age/ssh-key-file.ts', 'src/targets/ssh/'], heavy: true },

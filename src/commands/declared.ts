@@ -161,6 +161,10 @@ function waysOut(program: Command, run: Run): void {
     .command('recover [names...]')
     .description('settle what an interrupted run left pending; rotate nothing else')
     .option('--force', 'although a back-off says wait', false)
+    .option(
+      '--from <file>',
+      'take the encrypted record that an interrupted run left in its log from this file',
+    )
     .action((names, options, command) =>
       run(async (c) => (await load()).recover(c, names, options), command),
     );

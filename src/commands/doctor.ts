@@ -1,22 +1,14 @@
 /** `keyturn doctor`: what a run would stumble over, each with its fix. Reads only: no value is tried, nothing is written. */
-import { keyed } from '../engine/prepare.ts';
-import { routeTo, targetCredentials } from '../engine/world.ts';
-import { KeyturnError, ManyErrors } from '../errors.ts';
 import { loadManifests } from '../manifests/load.ts';
-import type { Desired, Target } from '../manifests/model.ts';
+import type { Target } from '../manifests/model.ts';
 import { renderJson } from '../output/json.ts';
-import { projectRoot, type Session } from '../run.ts';
+import { projectRoot } from '../run.ts';
 import { loadIdentity } from '../state/identity.ts';
 import { readHostKey } from '../targets/ssh/connect.ts';
 import { SshFailure } from '../targets/ssh/failure.ts';
 import { type Command, type Context, quietSession } from './context.ts';
-
-export interface Finding {
-  subject: string;
-  level: 'ok' | 'warning' | 'problem';
-  what: string;
-  fix: string | null;
-}
+import { type Finding, problems } from './finding.ts';
+import { reach } from './reach.ts';
 
 const timeout = 10_000;
 
@@ -72,12 +64,6 @@ async function examine(context: Context): Promise<Finding[]> {
   return findings;
 }
 
-function problems(subject: string, error: unknown): Finding[] {
-  if (error instanceof ManyErrors) return error.errors.flatMap((one) => problems(subject, one));
-  if (!(error instanceof KeyturnError)) throw error;
-  return [{ subject, level: 'problem', what: error.message, fix: error.hint ?? null }];
-}
-
 const keyFix =
   'compare with the host itself (ssh-keygen -lf on its public host key), then write it into hostKeys';
 
@@ -117,47 +103,3 @@ const unreachable = (subject: string): Finding => ({
   what: 'no SSH server answers',
   fix: 'check host, port and firewall; run keyturn where the target is reachable',
 });
-
-/** The preflight of one secret that the target itself sets, without its value: reach, login and privileges. */
-async function reach(target: Target, desired: Desired, { world }: Session): Promise<Finding[]> {
-  const subject = target.name;
-  const secret = [...desired.secrets.values()].find(
-    (one) => one.target === target.name && one.authenticateAs === 'target' && one.rotator !== 'target',
-  );
-  if (secret === undefined)
-    return [
-      { subject, level: 'warning', what: 'no secret is set with its credentials: not tried', fix: null },
-    ];
-  try {
-    const login = await targetCredentials(world, desired, target);
-    if (login.r === 'unresolved')
-      return [{ subject, level: 'warning', what: login.reason, fix: 'run keyturn apply' }];
-    const driver = await world.driver(target.type);
-    const { route } = await routeTo(world, desired, target);
-    const rotator = driver.rotator({
-      target,
-      username: secret.account.usernames[0],
-      host: secret.account.host,
-      account: secret.account,
-      actor: 'target',
-      admin: login.credentials,
-      current: undefined,
-      retain: false,
-      mark: { uid: 'doctor', version: 1 },
-      ...keyed(secret),
-      ...route,
-    });
-    const found = await rotator.preflight();
-    await rotator.close();
-    if (found.r !== 'ready')
-      return [
-        { subject, level: 'problem', what: found.detail, fix: found.r === 'refused' ? found.hint : null },
-      ];
-    return [
-      { subject, level: 'ok', what: `${found.server}: its credentials may set ${secret.name}`, fix: null },
-      ...found.warnings.map((what): Finding => ({ subject, level: 'warning', what, fix: null })),
-    ];
-  } catch (error) {
-    return problems(subject, error);
-  }
-}

@@ -1,10 +1,13 @@
 /** A person's ways out of every blocked state; each is named by the message that calls for it. */
 
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { adopt as adoptValue } from '../engine/adopt.ts';
+import { remainsIn } from '../engine/last-resort.ts';
 import type { Action } from '../engine/model.ts';
 import { makeRepair, type Repair } from '../engine/repair.ts';
 import { KeyturnError } from '../errors.ts';
-import { applyPlan, makePlan, refuseUnpublished } from '../run.ts';
+import { applyPlan, makePlan, refuseUnpublished, type Session } from '../run.ts';
 import { rebound, unlocked } from '../state/bookkeeping.ts';
 import type { Change } from '../state/ledger.ts';
 import type { SecretRecord } from '../state/model.ts';
@@ -13,14 +16,19 @@ import { driverOf } from '../targets/registry.ts';
 import { tell } from '../tell.ts';
 import { carryOut, printNotes, worst } from './apply.ts';
 import { confirm } from './confirm.ts';
-import { type Command, quietSession, sessionWithProgress } from './context.ts';
+import { type Command, type Context, quietSession, sessionWithProgress } from './context.ts';
 import { findRecord } from './list.ts';
 import { readValue } from './seal.ts';
 import { writeChanges } from './write.ts';
 
 /** `keyturn recover [NAME…]`: settles what an interrupted run left pending and rotates nothing else. */
-export const recover: Command<[string[], { force: boolean }]> = async (context, names, { force }) => {
+export const recover: Command<[string[], { force: boolean; from?: string }]> = async (
+  context,
+  names,
+  { force, from },
+) => {
   const { session, progress } = await sessionWithProgress(context);
+  if (from !== undefined) await bringBack(context, session, from);
   const all = await makePlan(session, { only: names, force });
   const groups = all.groups
     .map((group) => ({
@@ -30,6 +38,25 @@ export const recover: Command<[string[], { force: boolean }]> = async (context, 
     .filter((group) => group.actions.length > 0);
   return carryOut(context, session, progress, { ...all, groups, unsafe: [] }, { only: names });
 };
+
+/** Puts what a run left in its log where the next run of this machine looks for it. */
+async function bringBack(context: Context, { ledger, world }: Session, file: string): Promise<void> {
+  const log = await readFile(resolve(context.host.cwd, file), 'utf8').catch(() => {
+    throw new KeyturnError(file, 'cannot be read', { hint: 'save the log of the interrupted run there' });
+  });
+  const found = remainsIn(log);
+  if (found.length === 0)
+    throw new KeyturnError(file, 'holds no keyturn record', {
+      hint: 'copy from -----BEGIN KEYTURN RECORD----- to the end marker, both included',
+    });
+  for (const { secret, version: v, bytes } of found) {
+    const record = Object.values(ledger.state.records).find(({ name }) => name === secret);
+    if (record?.pending?.v !== v || record.pending.phase !== 'claimed')
+      throw new KeyturnError(secret, `v${v} is not waited for any more`, { hint: 'nothing is to be done' });
+    await ledger.openSealed(record, v, bytes, file);
+    await world.spool.put({ repo: ledger.repo, uid: record.uid, v }, record.pending.claim.id, bytes);
+  }
+}
 
 /** `keyturn reconcile NAME`: sets the pending or a new value with the target's credentials, whatever is live now. */
 export const reconcile: Command<[string]> = async (context, name) => {

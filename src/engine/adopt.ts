@@ -1,13 +1,17 @@
 /** Takes over a credential that exists: the target is asked by one login and never changed. */
+import { KeyturnError } from '../errors.ts';
 import type { Desired, RotatedSecret } from '../manifests/model.ts';
 import type { Secret } from '../secret.ts';
 import { approvalsOf, named } from '../state/readers.ts';
 import { adopted } from '../state/transitions.ts';
+import type { RotationJob } from '../targets/driver.ts';
+import type { Driver } from '../targets/registry.ts';
 import { keep } from './attempt.ts';
 import { declaredFor } from './audience.ts';
 import { base, notNow } from './conclude.ts';
+import { logIn } from './login.ts';
 import type { Action } from './model.ts';
-import { blank, keyed } from './prepare.ts';
+import { blank } from './prepare.ts';
 import type { Done } from './upkeep.ts';
 import { audienceNow, recordNamed, routeTo, type World } from './world.ts';
 
@@ -28,22 +32,13 @@ export async function adopt(
   const name = username ?? secret.account.usernames[0];
   world.emit({ kind: 'step', secret: secret.name, step: 'adopt', version: action.to ?? 1 });
   const mark = { uid: record.uid, version: action.to ?? 1 };
+  const handle = secret.initial?.handle;
+  if (driver.machine === 'issued' && handle === undefined)
+    throw new KeyturnError(secret.name, 'has no id of the access key to adopt', {
+      hint: 'write initial: { accessKeyId: …, secretAccessKey: … } in its manifest',
+    });
   const { route } = await routeTo(world, desired, target);
-  const rotator = driver.rotator({
-    target,
-    username: name,
-    host: secret.account.host,
-    account: secret.account,
-    actor: 'self',
-    admin: undefined,
-    current: value,
-    retain: false,
-    mark,
-    ...keyed(secret),
-    ...route,
-  });
-  const probe = await rotator.probe(value);
-  await rotator.close();
+  const probe = await logIn(driver, { target, secret, username: name, value, handle, mark, ...route });
   if (probe.r !== 'ok' && probe.r !== 'ok-restricted') {
     const human = probe.r === 'denied';
     const outcome = keep(
@@ -66,7 +61,7 @@ export async function adopt(
   const { write, sealed } = await world.ledger.seal(
     record,
     v,
-    { value, fields: { username: name, ...(await driver.describe?.(value, mark)) } },
+    { value, fields: { username: name, ...(await fieldsOf(driver, value, handle, mark)) } },
     audience.to.map((reader) => reader.recipient),
   );
   const at = world.clock.now().toISOString();
@@ -74,6 +69,7 @@ export async function adopt(
     at,
     username: name,
     sealed,
+    ...(driver.machine === 'issued' && handle !== undefined ? { handle } : {}),
     verified: { at, how: 'login' },
     rotateToken: secret.rotateToken ?? null,
     protected: secret.deleteProtection,
@@ -91,4 +87,15 @@ export async function adopt(
     },
     result: { ...base(action), version: v, detail: 'logged in with it' },
   };
+}
+
+/** What readers may ask for beside the value. */
+async function fieldsOf(
+  driver: Driver,
+  value: Secret,
+  handle: string | undefined,
+  mark: RotationJob['mark'],
+): Promise<Record<string, string>> {
+  if (driver.machine === 'chosen') return (await driver.describe?.(value, mark)) ?? {};
+  return handle === undefined ? {} : { [driver.handleField]: handle };
 }

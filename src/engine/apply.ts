@@ -8,10 +8,14 @@ import type { Desired } from '../manifests/model.ts';
 import type { Change, CommitOutcome } from '../state/ledger.ts';
 import type { Attempt } from './attempt.ts';
 import { base, type Conclusion, conclude, notNow, redraws } from './conclude.ts';
+import { concludeIssued } from './conclude-issued.ts';
+import type { IssuedAttempt } from './issued-attempt.ts';
 import type { Action, Plan, Result } from './model.ts';
 import { effective } from './plan.ts';
 import { type Item, type Prepared, prepare } from './prepare.ts';
+import { endedBy } from './retire-issued.ts';
 import { rotateChosen } from './rotate-chosen.ts';
+import { rotateIssued } from './rotate-issued.ts';
 import { failureResult } from './trouble.ts';
 import { upkeep } from './upkeep.ts';
 import { credentialSecrets, type World } from './world.ts';
@@ -29,6 +33,8 @@ export async function apply(plan: Plan, desired: Desired, world: World): Promise
     const [rotations, others] = partition(actions, (a) => a.verb === 'rotate' || a.verb === 'resume');
     if (others.length > 0) for (const result of await upkeep(others, desired, world)) done(result);
     if (rotations.length > 0) await rotateAll(rotations, size, desired, world, done);
+    const ended = endedBy(rotations, world);
+    if (ended.length > 0) for (const result of await upkeep(ended, desired, world)) done(result);
   }
   return results;
 }
@@ -75,7 +81,7 @@ async function rotateAll(
     const prepared = await Promise.all(
       wave.map((item) => sideBySide(item.secret.target, () => prepareSafely(item, desired, world))),
     );
-    const ready: { item: Item; attempt: Attempt; change: Change }[] = [];
+    const ready: { item: Item; attempt: Attempt | IssuedAttempt; change: Change }[] = [];
     for (const { item, prepared: p, trouble } of prepared) {
       if (trouble) done(trouble);
       else if (p?.r === 'ready') ready.push({ item, attempt: p.attempt, change: p.change });
@@ -125,8 +131,12 @@ async function prepareSafely(
   }
 }
 
-async function carryOut(item: Item, attempt: Attempt, world: World): Promise<Concluded> {
+async function carryOut(item: Item, attempt: Attempt | IssuedAttempt, world: World): Promise<Concluded> {
   try {
+    if (attempt.machine === 'issued') {
+      const outcome = await rotateIssued(attempt, world);
+      return { item, ...concludeIssued(item.action, attempt, outcome, world.ledger, world.clock.now()) };
+    }
     const outcome = await rotateChosen(attempt, world);
     return { item, ...conclude(item.action, attempt, outcome, world.ledger, world.clock.now()) };
   } catch (error) {

@@ -6,9 +6,10 @@ import type { Health, SecretRecord, VersionRecord } from '../state/model.ts';
 import { isBlind } from '../state/readers.ts';
 import { versionOf } from '../state/transitions.ts';
 import type { ChosenDriver, ChosenRotator, RotationJob } from '../targets/driver.ts';
-import { lease, type World } from './world.ts';
+import type { World } from './world.ts';
 
 export interface Attempt {
+  machine: 'chosen';
   secret: RotatedSecret;
   /** As claimed by us and pushed. */
   record: SecretRecord;
@@ -41,6 +42,7 @@ export function attemptOf(of: {
 }): Attempt {
   const { secret, record, value, job, driver, replay, world } = of;
   return {
+    machine: 'chosen',
     secret,
     record,
     version: job.mark.version,
@@ -93,7 +95,12 @@ export type Outcome =
   /** Keep it pending. */
   | Keep
   /** Somebody else owns the claim now: touch nothing, write nothing. */
-  | { r: 'lost'; detail: string };
+  | Lost;
+
+export interface Lost {
+  r: 'lost';
+  detail: string;
+}
 
 export interface Keep {
   r: 'keep';
@@ -124,10 +131,3 @@ export const keep = (
   hint: null,
   ...more,
 });
-
-/** The older of the claim's two ages: a suspended machine stops one clock, a stepped clock the other. */
-export function claimAge(attempt: Attempt, world: World): number {
-  const claim = attempt.record.pending?.claim;
-  const wall = claim ? world.clock.now().getTime() - Date.parse(claim.at) : lease;
-  return Math.max(wall, world.clock.monotonic() - attempt.claimedAt);
-}

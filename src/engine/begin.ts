@@ -69,15 +69,7 @@ export async function begin(
     sealed,
     reason: action.reason,
   });
-  const declared = declaredFor(secret, desired.project.reconcilers, world.clock.now());
-  const { reason, from } = action;
-  const at = world.clock.now().toISOString();
-  const told =
-    action.why === 'reader-removed'
-      ? removedNews(next, secret, { version: from, reason, at, by: world.owner })
-      : next;
-  const signed = desired.project.trust === 'signed';
-  const to = named(approvalsOf(told, declared, signed), audience.to);
+  const to = named(withNews(next, item, desired, world), audience.to);
   const writes = [write, ...fulfilled(secret.name, world)];
   return {
     r: 'ready',
@@ -87,8 +79,23 @@ export async function begin(
   };
 }
 
+/** What a new claim changes of a record besides its versions: approvals without effect any more, and whom to tell. */
+export function withNews(
+  record: SecretRecord,
+  { secret, action: { why, reason, from } }: Item,
+  { project }: Desired,
+  { clock, owner }: World,
+): SecretRecord {
+  const declared = declaredFor(secret, project.reconcilers, clock.now());
+  const told =
+    why === 'reader-removed'
+      ? removedNews(record, secret, { version: from, reason, at: clock.now().toISOString(), by: owner })
+      : record;
+  return approvalsOf(told, declared, project.trust === 'signed');
+}
+
 /** The wishes that this claim takes up. */
-const fulfilled = (name: string, world: World): Change['writes'] =>
+export const fulfilled = (name: string, world: World): Change['writes'] =>
   (world.requests.get(name) ?? []).map((path) => ({ path, bytes: null }));
 
 export const newClaim = (world: World): Omit<Claim, 'attempt'> => ({

@@ -7,8 +7,8 @@ import { versionOf } from '../state/transitions.ts';
 import type { Probe } from '../targets/driver.ts';
 import { bindingChange } from './binding.ts';
 import { base } from './conclude.ts';
+import { logIn } from './login.ts';
 import type { Action, Result } from './model.ts';
-import { keyed } from './prepare.ts';
 import type { Done } from './upkeep.ts';
 import { recordNamed, routeTo, targetCredentials, type World } from './world.ts';
 
@@ -35,22 +35,19 @@ export async function askCurrent(secret: RotatedSecret, desired: Desired, world:
   const moved = bindingChange(record.binding, driver.binding(target, secret.account));
   if (moved !== null) return skipped(`${moved}; keyturn rebind ${secret.name} if that is right`);
   const { value } = await world.ledger.readVersion(record, record.current);
-  const login = await targetCredentials(world, desired, target);
+  const login = driver.machine === 'chosen' && (await targetCredentials(world, desired, target));
   const { route } = await routeTo(world, desired, target);
-  const rotator = driver.rotator({
+  const { username, handle } = versionOf(record, record.current);
+  const probe = await logIn(driver, {
     target,
-    username: versionOf(record, record.current).username,
-    host: secret.account.host,
-    account: secret.account,
-    actor: 'self',
-    admin: login.r === 'resolved' ? login.credentials : undefined,
-    current: value,
-    retain: false,
+    secret,
+    username,
+    value,
+    handle,
     mark: { uid: record.uid, version: record.current },
-    ...keyed(secret),
+    admin: login && login.r === 'resolved' ? login.credentials : undefined,
     ...route,
   });
-  const probe = await rotator.probe(value).finally(() => rotator.close());
   return { r: 'asked', record, probe };
 }
 

@@ -139,7 +139,7 @@ export const base = (action: Action): Result => ({
   left: 'unchanged',
 });
 
-const kept = (outcome: Keep): Pick<Result, 'outcome' | 'left' | 'detail' | 'hint'> => ({
+export const kept = (outcome: Keep): Pick<Result, 'outcome' | 'left' | 'detail' | 'hint'> => ({
   outcome: outcome.outcome,
   left: outcome.left,
   detail: outcome.detail,
@@ -158,7 +158,7 @@ function given(record: SecretRecord, { code }: Extract<Outcome, { r: 'refused' }
     : free;
 }
 
-const noted = (record: SecretRecord, outcome: Keep, now: Date): SecretRecord =>
+export const noted = (record: SecretRecord, outcome: Keep, now: Date): SecretRecord =>
   failed(record, {
     failure: outcome.failure,
     nextAttemptAt: ownDoing.has(outcome.failure.class)

@@ -26,7 +26,7 @@ import { type Audience, audienceOf, type Gate, readerChange, rekeyWords } from '
 import { bindingChange } from './binding.ts';
 import { begin, isBlank, waiting } from './first-version.ts';
 import type { Action, Verb } from './model.ts';
-import { backoffUntil, describeSchedule, dueAt } from './schedule.ts';
+import { backoffUntil, describeSchedule, dueAt, isOver } from './schedule.ts';
 import { inWindow, nextWindowStart } from './windows.ts';
 import { relative } from './words.ts';
 import { lease } from './world.ts';
@@ -83,9 +83,20 @@ export function decide(
     return [action, ...sealed, ...asked];
   }
 
+  // one a run: the changes of a wave are each computed from the record as it was
   const actions = Object.entries(record.versions)
-    .filter(([, v]) => v.stage === 'retiring' && Date.parse(v.retireAfter ?? '') <= now.getTime())
-    .map(([v]) => act('retire', `grace of ${formatDuration(secret.grace)} is over`, { from: Number(v) }));
+    .filter(([, version]) => isOver(version, now))
+    .sort(([, a], [, b]) => Number(b.stage === 'retiring') - Number(a.stage === 'retiring'))
+    .slice(0, 1)
+    .map(([v, { stage }]) =>
+      act(
+        'retire',
+        stage === 'retiring'
+          ? `grace of ${formatDuration(secret.grace)} is over`
+          : 'switched off, and nobody has missed it',
+        { from: Number(v) },
+      ),
+    );
   const rotation = rotate(secret, record, audience, now, observed, act);
   if (rotation) actions.push(rotation);
   if (rekey && rotation?.verb !== 'rotate') actions.push(act('rekey', rekey));
@@ -154,7 +165,13 @@ function rotate(
     return act('hold', `${words}; its window opens ${opens ? relative(opens, now) : 'never'}`);
   }
   const kept =
-    secret.grace > 0 && record.current !== null ? `, old valid ${formatDuration(secret.grace)} more` : '';
+    record.current === null
+      ? ''
+      : secret.keys?.graceful === true
+        ? ', old valid until the next rotation'
+        : secret.grace > 0
+          ? `, old valid ${formatDuration(secret.grace)} more`
+          : '';
   const cut = retiring ? `; v${retiring[0]}, still in its grace, stops working` : '';
   const restore = observed.restores?.get(secret.name);
   const again = restore === undefined ? '' : `, the value of v${restore} again`;

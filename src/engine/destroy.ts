@@ -1,8 +1,10 @@
 /** The end of a secret whose manifest is gone: at the target if asked, then in the state. */
-import type { Desired } from '../manifests/model.ts';
+import type { Desired, RotatedSecret, Target } from '../manifests/model.ts';
 import type { Change } from '../state/ledger.ts';
 import type { SecretRecord } from '../state/model.ts';
 import { currentPath, valuePath } from '../state/version-file.ts';
+import type { Credentials } from '../targets/driver.ts';
+import type { IssuedDriver } from '../targets/issued.ts';
 import { bindingChange } from './binding.ts';
 import { standIn } from './orphans.ts';
 import { keyed } from './prepare.ts';
@@ -38,6 +40,7 @@ export async function endAtTarget(record: SecretRecord, desired: Desired, world:
   if (moved !== null) return { r: 'left', detail: `${record.target} is not where it was bound to: ${moved}` };
   const login = await targetCredentials(world, desired, target);
   if (login.r === 'unresolved') return { r: 'unreachable', detail: login.reason };
+  if (driver.machine === 'issued') return endIssued(record, target, secret, driver, login.credentials);
   if (!login.credentials) return { r: 'left', detail: `${record.target} has no credentials to do it with` };
   const { route } = await routeTo(world, desired, target);
   for (const username of secret.account.usernames) {
@@ -60,4 +63,30 @@ export async function endAtTarget(record: SecretRecord, desired: Desired, world:
     if (result.r === 'unreachable') return { r: 'unreachable', detail: result.detail };
   }
   return { r: 'retired', detail: `${record.target} accepts no value of it any more` };
+}
+
+/** Every value of the record goes; what the target holds besides is somebody else's. */
+async function endIssued(
+  record: SecretRecord,
+  target: Target,
+  { account }: RotatedSecret,
+  driver: IssuedDriver,
+  admin: Credentials | undefined,
+): Promise<Ended> {
+  const [username] = account.usernames;
+  const rotator = driver.rotator({ target, username, actor: 'target', admin, login: undefined });
+  try {
+    const ours = new Set(Object.values(record.versions).map(({ handle }) => handle));
+    const listing = await rotator.list();
+    if (listing.r === 'refused') return { r: 'left', detail: listing.detail };
+    if (listing.r === 'unreachable') return listing;
+    for (const { handle } of listing.keys.filter((key) => ours.has(key.handle))) {
+      const result = await rotator.remove(handle);
+      if (result.r === 'refused') return { r: 'left', detail: result.detail };
+      if (result.r === 'unreachable') return result;
+    }
+  } finally {
+    await rotator.close();
+  }
+  return { r: 'retired', detail: `${record.target} holds no value of it any more` };
 }

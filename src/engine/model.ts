@@ -81,6 +81,8 @@ export type Step =
   | 'claim'
   | 'fence'
   | 'set'
+  | 'clear'
+  | 'issue'
   | 'verify'
   | 'promote'
   | 'retire'
@@ -93,6 +95,8 @@ export type Event =
   | { kind: 'step'; secret: string; step: Step; version: number }
   | { kind: 'pushed'; subject: string; serial: number; commit: string; secrets: string[] }
   | { kind: 'done'; result: Result }
+  /** The only copy of a new value that could not be pushed: encrypted, for the log. */
+  | { kind: 'last-resort'; secret: string; version: number; bytes: Uint8Array }
   | { kind: 'note'; level: 'info' | 'warning'; secret: string | null; text: string };
 
 /** How one secret fared in this run. */

@@ -17,6 +17,7 @@ export function withOrphans(desired: Desired, state: State): Desired {
 /** What a manifest for this record would say; nothing of it rotates by itself. */
 export function standIn(record: SecretRecord, actor: 'self' | 'target', target: Target): RotatedSecret {
   const accounts = record.binding.account.split('|').map((account) => {
+    if (target.type === 'aws') return { username: account.slice(account.indexOf('/') + 1), host: undefined };
     const at = target.type === 'mysql' ? account.lastIndexOf('@') : -1;
     return at < 0
       ? { username: account, host: undefined }

@@ -154,7 +154,7 @@ function group(actions: readonly Action[], desired: Desired): PlanGroup[] {
     const target = desired.targets.get(name);
     return {
       target: name,
-      label: target ? `${target.type}, ${target.host}:${target.port}` : 'no such target',
+      label: target ? labelOf(target) : 'no such target',
       warnings: target ? targetWarnings(target) : [],
       actions: actions
         .filter((action) => action.target === name)
@@ -164,6 +164,10 @@ function group(actions: readonly Action[], desired: Desired): PlanGroup[] {
 }
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+/** `mysql, db.internal:3306`; of AWS the account says more than the endpoint. */
+export const labelOf = ({ type, host, port, aws }: Target): string =>
+  aws ? `${type}, ${aws.accountId}` : `${type}, ${host}:${port}`;
 
 const targetWarnings = (target: Target): string[] =>
   target.tls.mode === 'disable' ? ['TLS is disabled: credentials travel in clear text'] : [];

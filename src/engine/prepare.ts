@@ -5,8 +5,11 @@ import type { Pending, SecretRecord } from '../state/model.ts';
 import { isBlind } from '../state/readers.ts';
 import { abandoned, newRecord, takenOver, versionOf } from '../state/transitions.ts';
 import type { ChosenDriver, RotationJob } from '../targets/driver.ts';
+import type { Driver } from '../targets/registry.ts';
 import { type Attempt, attemptOf, currentValue, type Keep, keep } from './attempt.ts';
 import { begin, newClaim } from './begin.ts';
+import { beginIssued, resumeIssued } from './begin-issued.ts';
+import type { IssuedAttempt } from './issued-attempt.ts';
 import type { Action } from './model.ts';
 import { recordNamed, routeTo, targetCredentials, type World } from './world.ts';
 
@@ -19,7 +22,7 @@ export interface Item {
 
 export type Prepared =
   /** `attempt.record` is `change.to`: enter the machine once it is pushed. */
-  | { r: 'ready'; attempt: Attempt; change: Change; warnings: string[] }
+  | { r: 'ready'; attempt: Attempt | IssuedAttempt; change: Change; warnings: string[] }
   /** Nothing was claimed; `record` is what a failure is noted in, if there is one. */
   | { r: 'not-now'; record: SecretRecord | undefined; keep: Keep };
 
@@ -53,6 +56,11 @@ export async function prepare(item: Item, desired: Desired, world: World): Promi
   const login = actor === 'target' ? await targetCredentials(world, desired, target) : null;
   if (login?.r === 'unresolved') return notNow('target-unresolved', 'target', login.reason);
   const { route, uses } = await routeTo(world, desired, target);
+  if (driver.machine === 'issued') {
+    const whole = { target, actor, admin: login?.credentials, uses: login?.uses ?? [] };
+    const enter = pending ? resumeIssued : beginIssued;
+    return enter(item, record, driver, whole, desired, world);
+  }
   const dual = driver.overlap(secret.account, secret.keyType) === 'dual';
   const base: Base = {
     target,
@@ -122,12 +130,7 @@ function replace(
   return begin({ ...item, action: { ...action, why: pending.why } }, free, driver, base, desired, world);
 }
 
-export const blank = (
-  secret: RotatedSecret,
-  target: Target,
-  driver: ChosenDriver,
-  world: World,
-): SecretRecord =>
+export const blank = (secret: RotatedSecret, target: Target, driver: Driver, world: World): SecretRecord =>
   newRecord({
     uid: world.ulid(),
     name: secret.name,

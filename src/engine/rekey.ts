@@ -35,7 +35,8 @@ export async function rekey(
   const recipients = audience.to.map((reader) => reader.recipient);
   const keyChanged = action.keyChange === true || readerChange(record, audience)?.keyChanged === true;
   for (const v of Object.keys(record.versions).map(Number)) {
-    const { stage } = versionOf(record, v);
+    const { stage, file } = versionOf(record, v);
+    if (file === null) continue;
     if (!moved && stage !== 'current' && stage !== 'retiring' && stage !== 'pending') continue;
     const { value, fields } = await world.ledger.readVersion(record, v);
     const made = await world.ledger.seal(renamed, v, { value, fields }, recipients);

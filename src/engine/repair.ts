@@ -4,6 +4,7 @@ import type { Desired } from '../manifests/model.ts';
 import type { SecretRecord } from '../state/model.ts';
 import { nextVersion } from '../state/transitions.ts';
 import type { Action, Plan } from './model.ts';
+import { labelOf } from './plan.ts';
 
 export interface Repair {
   /** The same wishes, with this one secret set by its target. */
@@ -16,7 +17,7 @@ export function makeRepair(desired: Desired, record: SecretRecord): Repair {
   const target = secret && desired.targets.get(secret.target);
   if (!secret || !target)
     throw new KeyturnError(record.name, 'has no manifest', { hint: 'restore it first' });
-  if (!target.credentials || secret.rotator === 'target')
+  if ((!target.credentials && !target.aws) || secret.rotator === 'target')
     throw new KeyturnError(
       record.name,
       `nobody else may set it: ${secret.rotator === 'target' ? 'it is what the target logs in with' : 'the target has no credentials'}`,
@@ -46,7 +47,7 @@ export function makeRepair(desired: Desired, record: SecretRecord): Repair {
       groups: [
         {
           target: target.name,
-          label: `${target.type}, ${target.host}:${target.port}`,
+          label: labelOf(target),
           warnings: [],
           actions: [action],
         },

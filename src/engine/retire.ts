@@ -4,9 +4,12 @@ import type { Secret } from '../secret.ts';
 import type { SecretRecord } from '../state/model.ts';
 import { isBlind } from '../state/readers.ts';
 import { retired, versionOf } from '../state/transitions.ts';
+import { currentLogin } from './begin-issued.ts';
 import { base } from './conclude.ts';
 import type { Action, Result } from './model.ts';
 import { changesItself, keyed } from './prepare.ts';
+import { retireIssued } from './retire-issued.ts';
+import { isOver } from './schedule.ts';
 import type { Done } from './upkeep.ts';
 import { fenceFreshness, recordNamed, routeTo, targetCredentials, type World } from './world.ts';
 
@@ -25,8 +28,9 @@ export async function retire(
   const record = recordNamed(world, desired, secret.name);
   const target = desired.targets.get(secret.target);
   const v = action.from;
-  const is = v !== null && record?.versions[v]?.stage === 'retiring';
-  if (!is || !target || record.current === null || record.pending)
+  const version = v === null ? undefined : record?.versions[v];
+  const is = version?.stage === 'retiring' || (version !== undefined && isOver(version, world.clock.now()));
+  if (v === null || !record || !is || !target || record.current === null || record.pending)
     return ended({ outcome: 'skipped', detail: 'another run has been here' });
   world.emit({ kind: 'step', secret: secret.name, step: 'retire', version: v });
   const driver = await world.driver(target.type);
@@ -34,6 +38,16 @@ export async function retire(
   const login = own ? null : await targetCredentials(world, desired, target);
   if (login?.r === 'unresolved') return ended({ outcome: 'waiting', detail: login.reason });
 
+  if (driver.machine === 'issued') {
+    const rotator = driver.rotator({
+      target,
+      username: secret.account.usernames[0],
+      actor: own ? 'self' : 'target',
+      admin: login?.credentials,
+      login: own ? await currentLogin(record, world) : undefined,
+    });
+    return retireIssued(action, secret, record, v, rotator, world).finally(() => rotator.close());
+  }
   const { username } = versionOf(record, v);
   const current = versionOf(record, record.current);
   const live = current.username === username ? await readValue(record, record.current, world) : undefined;

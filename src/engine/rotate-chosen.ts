@@ -4,10 +4,10 @@
  * whenever it may be live; whatever happens in between ends in one `Outcome`, never in an exception.
  */
 import type { SetResult } from '../targets/driver.ts';
-import { type Attempt, claimAge, keep, type Outcome } from './attempt.ts';
-import type { Step } from './model.ts';
+import { type Attempt, keep, type Outcome } from './attempt.ts';
+import { fence, say } from './fence.ts';
 import { ask, settle } from './settle.ts';
-import { fenceFreshness, mutationDeadline, type World } from './world.ts';
+import type { World } from './world.ts';
 
 /** An answer may get lost this often in one run before the secret waits for the next. */
 const lostAnswers = 2;
@@ -40,35 +40,6 @@ export async function rotateChosen(attempt: Attempt, world: World): Promise<Outc
         attempt.replay = true;
     }
   }
-}
-
-/** P2. Null when this run may mutate: the claim is ours at a tip read just now, and young enough. */
-async function fence(attempt: Attempt, world: World): Promise<Outcome | null> {
-  say(attempt, world, 'fence');
-  if (world.ledger.age() > fenceFreshness) await world.ledger.refresh();
-  await world.failpoint('fence.after');
-  const claim = attempt.record.pending?.claim.id;
-  if (world.ledger.record(attempt.record.uid)?.pending?.claim.id !== claim)
-    return { r: 'lost', detail: 'another run took the claim over' };
-  if (claimAge(attempt, world) >= mutationDeadline || world.ledger.age() > fenceFreshness)
-    return keep(
-      'fence',
-      'late',
-      { code: 'deadline', detail: 'this run took too long after its claim' },
-      {
-        left: attempt.replay ? 'unknown' : 'unchanged',
-      },
-    );
-  if (world.stopping())
-    return keep(
-      'fence',
-      'stopped',
-      { code: 'signal', detail: 'the run was asked to stop' },
-      {
-        left: attempt.replay ? 'unknown' : 'unchanged',
-      },
-    );
-  return null;
 }
 
 /** P3. */
@@ -182,8 +153,4 @@ async function finish(attempt: Attempt, live: Extract<Outcome, { r: 'live' }>): 
   if (result.r === 'retired' || replaced) return live;
   const alarm = `an older password may still be accepted: ${result.detail}`;
   return { ...live, alarm: live.alarm ? `${live.alarm}; ${alarm}` : alarm };
-}
-
-function say(attempt: Attempt, world: World, step: Step): void {
-  world.emit({ kind: 'step', secret: attempt.secret.name, step, version: attempt.version });
 }

@@ -4,6 +4,7 @@
  */
 import { createHmac } from 'node:crypto';
 import type { Schedule } from '../manifests/model.ts';
+import type { VersionRecord } from '../state/model.ts';
 import { instantOf, wallDay, wallTime } from './zoned.ts';
 
 export { inWindow, nextWindowStart } from './windows.ts';
@@ -61,4 +62,10 @@ export function describeSchedule({ auto, everyDays, hour, timezone }: Schedule):
   if (!auto) return 'manual';
   if (hour === undefined) return `every ${everyDays}d`;
   return `every ${everyDays}d at ${String(hour).padStart(2, '0')}:00 ${timezone}`;
+}
+
+/** Whether something of the version is to go at the target by now. */
+export function isOver({ stage, retireAfter, removeAfter }: VersionRecord, now: Date): boolean {
+  const until = stage === 'retiring' ? retireAfter : stage === 'retired' ? removeAfter : undefined;
+  return until !== undefined && Date.parse(until) <= now.getTime();
 }

@@ -6,19 +6,25 @@ import type { Desired, Login, RotatedSecret, Target, TargetType, ValueRef } from
 import { Secret } from '../secret.ts';
 import type { Ledger } from '../state/ledger.ts';
 import type { Claim, SecretRecord } from '../state/model.ts';
-import type { ChosenDriver, Credentials } from '../targets/driver.ts';
+import { versionOf } from '../state/transitions.ts';
+import type { Credentials } from '../targets/driver.ts';
+import type { Driver } from '../targets/registry.ts';
 import { type Audience, audienceOf, gateOf } from './audience.ts';
 import { endpointChange } from './binding.ts';
 import type { Event } from './model.ts';
+import type { Spill, Spool } from './spool.ts';
 
 export interface World {
   ledger: Ledger;
   clock: Clock;
   random: (bytes: number) => Uint8Array;
   ulid: () => string;
-  driver: (type: TargetType) => Promise<ChosenDriver>;
+  driver: (type: TargetType) => Promise<Driver>;
   /** `{ env }`, `{ file }`, `{ sealed }`: whatever is not a rotated secret. */
   resolve: (ref: Exclude<ValueRef, { secret: string }>, subject: string) => Promise<Secret>;
+  /** This machine's disk, and refs beside the branch: for values that nobody can ask for again. */
+  spool: Spool;
+  spill: Spill;
   /** Who this process is in claims. */
   owner: Claim['by'];
   emit: (event: Event) => void;
@@ -84,6 +90,7 @@ async function resolveLogin(
 > {
   const uses: string[] = [];
   const values: { password?: Secret; privateKey?: Secret; passphrase?: Secret } = {};
+  let { handle } = login;
   const account = { usernames: [login.username] as [string], host: undefined };
   for (const key of ['password', 'privateKey', 'passphrase'] as const) {
     const ref = login[key];
@@ -105,10 +112,15 @@ async function resolveLogin(
         reason: `its target's credential ${name} may not be sent there: ${moved}; run keyturn rebind ${name} if that is right`,
       };
     values[key] = (await world.ledger.readVersion(record, record.current)).value;
+    handle = versionOf(record, record.current).handle ?? handle;
     uses.push(`${name}@${record.current}`);
   }
   const { password = new Secret(''), ...keys } = values;
-  return { r: 'resolved', credentials: { username: login.username, password, ...keys }, uses };
+  return {
+    r: 'resolved',
+    credentials: { username: handle ?? login.username, password, ...keys },
+    uses,
+  };
 }
 
 export function recordNamed(world: World, desired: Desired, name: string): SecretRecord | undefined {

@@ -13,6 +13,7 @@ import { createGit, done, type Git, lastWords, text } from './plumbing.ts';
 import { settle } from './publish.ts';
 import { remotePlace } from './remote.ts';
 import { authorship, chooseRef, chooseRemote, readSettings } from './setup.ts';
+import { type SideRefs, sideRefs } from './spill.ts';
 
 export interface OpenOptions {
   /** `state.ref`; without it the checked-out branch. */
@@ -31,6 +32,8 @@ export interface GitRepository extends StateRepository {
   /** Absolute path of the top level. */
   readonly root: string;
   readonly hasRemote: boolean;
+  /** Refs beside the branch. */
+  readonly side: SideRefs;
   /** What is checked out: `branch` is a short name, null when detached; `commit` is null on an unborn branch. */
   head(): Promise<{ commit: Oid | null; branch: string | null }>;
   /** Uncommitted files at or below the paths, untracked ones too, sorted. Ignored files don't count. */
@@ -64,6 +67,7 @@ export async function openRepository(cwd: string, options: OpenOptions): Promise
     root,
     place: place.name,
     hasRemote: place.hasRemote,
+    side: sideRefs(git, { remote, who, random: options.random, timeout }),
     fetch: () => place.fetch(),
     list: (tip, folders) => listFiles(git, tip, folders),
     read: (blobs) => readBlobs(git, blobs),

@@ -6,6 +6,8 @@ import { specDigest } from './digest.ts';
 import { parseDuration } from './durations.ts';
 import type {
   Account,
+  AwsTarget,
+  KeyPolicy,
   KeyType,
   Login,
   Project,
@@ -28,7 +30,7 @@ import type {
 } from './written.ts';
 
 const day = 86_400_000;
-const ports = { mysql: 3306, postgresql: 5432, ssh: 22 } as const;
+const ports = { mysql: 3306, postgresql: 5432, ssh: 22, aws: 443 } as const;
 
 /** The schema has seen it: anything that is no duration is a bug here, not in a manifest. */
 function ms(word: string): number {
@@ -52,11 +54,15 @@ export function toProject({ metadata, spec }: WrittenProject): Project {
 /** `ca` is the PEM that `spec.tls.ca` names. */
 export function toTarget({ metadata, spec }: WrittenTarget, ca: string | undefined, source: Source): Target {
   const { credentials, tls } = spec;
+  const aws = spec.type === 'aws' ? toAws(spec) : undefined;
+  const endpoint = aws && new URL(aws.endpoint ?? `https://${iamHost(aws)}`);
   return {
     name: metadata.name,
     type: spec.type,
-    host: spec.host,
-    port: spec.port ?? ports[spec.type],
+    host: endpoint?.hostname ?? spec.host ?? '',
+    port: endpoint
+      ? Number(endpoint.port || (endpoint.protocol === 'http:' ? 80 : 443))
+      : (spec.port ?? ports[spec.type]),
     verifyHost: spec.verifyHost,
     database: spec.type === 'postgresql' ? (spec.database ?? 'postgres') : undefined,
     tls: { mode: tls?.mode ?? 'verify', ca, caFile: tls?.ca, serverName: tls?.serverName },
@@ -65,17 +71,20 @@ export function toTarget({ metadata, spec }: WrittenTarget, ca: string | undefin
       usernameHost: hostPart(spec.type, credentials.host),
     },
     ...(spec.type === 'ssh' ? { ssh: toSsh(spec) } : {}),
+    ...(aws === undefined ? {} : { aws }),
     concurrency: spec.concurrency ?? 8,
     timeout: ms(spec.timeout ?? '10s'),
     source,
   };
 }
 
-const toLogin = ({ username, password, privateKey, passphrase }: WrittenLogin): Login => ({
-  username,
-  password,
-  ...(privateKey === undefined ? {} : { privateKey }),
-  ...(passphrase === undefined ? {} : { passphrase }),
+/** Of an access key the id is the handle and the secret part the password. */
+const toLogin = (login: WrittenLogin): Login => ({
+  username: login.username ?? '',
+  password: login.secretAccessKey ?? login.password,
+  ...(login.accessKeyId === undefined ? {} : { handle: login.accessKeyId }),
+  ...(login.privateKey === undefined ? {} : { privateKey: login.privateKey }),
+  ...(login.passphrase === undefined ? {} : { passphrase: login.passphrase }),
 });
 
 const toSsh = ({ hostKeys, sudo, os, spacing, jump }: WrittenTarget['spec']): SshOptions => ({
@@ -85,6 +94,24 @@ const toSsh = ({ hostKeys, sudo, os, spacing, jump }: WrittenTarget['spec']): Ss
   spacing: ms(spacing ?? '3s'),
   jump: jump && { ...toLogin(jump), host: jump.host, port: jump.port ?? ports.ssh, hostKeys: jump.hostKeys },
 });
+
+const toAws = ({ assumeRole, ...spec }: WrittenTarget['spec']): AwsTarget => ({
+  accountId: spec.accountId ?? '',
+  region: spec.region ?? 'us-east-1',
+  partition: spec.partition ?? 'aws',
+  endpoint: spec.endpoint,
+  profile: spec.profile,
+  assumeRole: assumeRole && {
+    arn: assumeRole.arn,
+    externalId: assumeRole.externalId,
+    sessionName: assumeRole.sessionName ?? 'keyturn',
+  },
+});
+
+/** IAM is one endpoint a partition; what stands in a binding does not depend on the region. */
+const iamHost = ({ partition }: AwsTarget): string =>
+  ({ 'aws-cn': 'iam.cn-north-1.amazonaws.com.cn', 'aws-us-gov': 'iam.us-gov.amazonaws.com' })[partition] ??
+  'iam.amazonaws.com';
 
 const hostPart = (type: Target['type'] | undefined, written: string | undefined): string | undefined =>
   type === 'mysql' ? (written ?? '%') : written;
@@ -151,10 +178,14 @@ function toAccount({ spec }: WrittenSecret, target: Target | undefined): Account
   };
 }
 
-/** Of a key pair the value is the private key. Without either a cross rule has something to say. */
+/**
+ * Of a key pair the value is the private key, of an access key its secret part. Without any of them a cross rule has
+ * something to say.
+ */
 function toInitial(initial: WrittenSecret['spec']['initial']): RotatedSecret['initial'] {
-  const password = initial?.privateKey ?? initial?.password;
-  return password && { password, username: initial?.username };
+  const password = initial?.privateKey ?? initial?.secretAccessKey ?? initial?.password;
+  const handle = initial?.accessKeyId;
+  return password && { password, username: initial?.username, ...(handle === undefined ? {} : { handle }) };
 }
 
 /** `rotator: target` rotates a key where the target logs in with this secret as its private key. */
@@ -164,6 +195,14 @@ function toKeyType({ metadata, spec }: WrittenSecret, target: Target | undefined
     spec.rotator === 'target' && key !== undefined && 'secret' in key && key.secret === metadata.name;
   return spec.rotator === 'ssh-key' || own ? { keyType: spec.keyType ?? 'ed25519' } : {};
 }
+
+const toKeys = (spec: WrittenSecret['spec']): KeyPolicy => ({
+  graceful: spec.graceful ?? false,
+  exclusive: spec.exclusive ?? false,
+  deleteAfter: ms(spec.deleteAfter ?? '7d'),
+  stillInUseWindow: ms(spec.stillInUseWindow ?? '24h'),
+  stillInUse: spec.stillInUse ?? 'warn',
+});
 
 /** `target` is undefined where no such target is declared; a cross rule says so. */
 export function toSecret(
@@ -178,12 +217,13 @@ export function toSecret(
   const covered = {
     name: metadata.name,
     target: spec.target,
-    rotator: spec.rotator ?? 'password',
+    rotator: spec.rotator ?? (target?.type === 'aws' ? 'api-key' : 'password'),
     authenticateAs: spec.authenticateAs ?? 'user',
     account: toAccount(written, target),
     initial: toInitial(spec.initial),
+    ...(target?.type === 'aws' ? { keys: toKeys(spec) } : {}),
     schedule: toSchedule(spec.schedule, common.schedule),
-    grace: ms(spec.grace ?? common.grace ?? '0s'),
+    grace: ms(spec.grace ?? (spec.graceful === true ? undefined : common.grace) ?? '0s'),
     passwordPolicy: {
       length: 32,
       lowercase: true,

@@ -1,5 +1,6 @@
 /** Every value that logging in to a target takes, with the place in the manifest that refers to it. */
 import type { Target, ValueRef } from './model.ts';
+import { loginKey } from './values.ts';
 
 export interface LoginRef {
   pointer: string;
@@ -7,14 +8,16 @@ export interface LoginRef {
 }
 
 export function loginRefs(target: Target | undefined): LoginRef[] {
+  if (target === undefined) return [];
   const places = [
-    ['/spec/credentials', target?.credentials],
-    ['/spec/jump', target?.ssh?.jump],
+    ['/spec/credentials', target.credentials],
+    ['/spec/jump', target.ssh?.jump],
   ] as const;
   return places.flatMap(([place, login]) =>
     (['password', 'privateKey', 'passphrase'] as const).flatMap((key) => {
       const ref = login?.[key];
-      return ref === undefined ? [] : [{ pointer: `${place}/${key}`, ref }];
+      const written = key === 'password' ? loginKey(target) : key;
+      return ref === undefined ? [] : [{ pointer: `${place}/${written}`, ref }];
     }),
   );
 }

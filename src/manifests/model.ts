@@ -38,7 +38,20 @@ export type Channel =
   | { type: 'github-issue'; token: ValueRef; repository: string | undefined }
   | { type: 'annotation' };
 
-export type TargetType = 'mysql' | 'postgresql' | 'ssh';
+export type TargetType = 'mysql' | 'postgresql' | 'ssh' | 'aws';
+
+/** What only AWS has. */
+export interface AwsTarget {
+  /** Twelve digits: whoever signs must belong to it, or have assumed a role in it. */
+  accountId: string;
+  region: string;
+  partition: string;
+  /** Instead of AWS's own endpoints, for IAM and STS. */
+  endpoint: string | undefined;
+  /** Profile of the shared configuration that the default chain reads. */
+  profile: string | undefined;
+  assumeRole: { arn: string; externalId: string | undefined; sessionName: string } | undefined;
+}
 
 export interface Tls {
   /** `verify` checks chain and host name; `disable` is plain text, said out loud in every plan. */
@@ -63,6 +76,8 @@ export interface Target {
   credentials: (Login & { usernameHost: string | undefined }) | undefined;
   /** Of `type: ssh`, and of no other. */
   ssh?: SshOptions;
+  /** Of `type: aws`, and of no other. */
+  aws?: AwsTarget | undefined;
   /** How many secrets of this target rotate side by side. */
   concurrency: number;
   /** Milliseconds for one connection or statement. */
@@ -76,6 +91,8 @@ export interface Login {
   password: ValueRef | undefined;
   privateKey?: ValueRef;
   passphrase?: ValueRef;
+  /** The access key's id, where the password is not a rotated secret that knows its own. */
+  handle?: string;
 }
 
 export interface SshOptions {
@@ -89,10 +106,24 @@ export interface SshOptions {
   jump: (Login & { host: string; port: number; hostKeys: string[] }) | undefined;
 }
 
-export type Rotator = 'password' | 'target' | 'ssh-key';
+export type Rotator = 'password' | 'ssh-key' | 'api-key' | 'target';
 
 /** Kinds of key pair that `rotator: ssh-key` makes. */
 export type KeyType = 'ed25519' | 'rsa' | 'ecdsa';
+
+/** How values that the target issues come and go; durations in milliseconds. */
+export interface KeyPolicy {
+  /** Two stay valid: only the older one is replaced. Otherwise `grace` ends the former one. */
+  graceful: boolean;
+  /** Every value of the account is keyturn's: one that nothing explains is removed. */
+  exclusive: boolean;
+  /** From switching a value off to removing it. */
+  deleteAfter: number;
+  /** A value used this recently is still in use. */
+  stillInUseWindow: number;
+  /** What becomes of it then: switched off with a warning, or left alone until a person looks. */
+  stillInUse: 'warn' | 'block';
+}
 
 export interface Account {
   /** One user, or two that alternate: the one not in use is rotated, then promoted. */
@@ -152,13 +183,15 @@ export interface RotatedSecret {
   authenticateAs: 'user' | 'target';
   account: Account;
   /** An existing credential to adopt, without touching the target. */
-  initial: { password: ValueRef; username: string | undefined } | undefined;
+  initial: { password: ValueRef; username: string | undefined; handle?: string | undefined } | undefined;
   schedule: Schedule;
   /** Milliseconds for which the previous version stays valid; 0: it dies with the rotation. */
   grace: number;
   passwordPolicy: PasswordPolicy;
   /** Where the value is a private key and no password: its kind. */
   keyType?: KeyType;
+  /** Of secrets whose target issues the values, and only there. */
+  keys?: KeyPolicy | undefined;
   keep: number;
   /** Sealed to readers only: not even a reconciler decrypts it. */
   blind?: true;

@@ -14,6 +14,8 @@ import {
   targetRotator,
 } from './rules/accounts.ts';
 import { filePaths } from './rules/files.ts';
+import { initialValue } from './rules/initial.ts';
+import { awsTargets, keysOfType } from './rules/keys.ts';
 import { channelShapes, leadTimes } from './rules/notifications.ts';
 import { graceFits, passwordPolicy, timezones, windows } from './rules/policy.ts';
 import {
@@ -24,7 +26,7 @@ import {
   targetReferences,
   valueFolders,
 } from './rules/references.ts';
-import { keyInitial, keyRotator, sshAccounts, sshGrace, sshLogins } from './rules/ssh.ts';
+import { keyRotator, sshAccounts, sshGrace, sshLogins } from './rules/ssh.ts';
 import { drift, offsets, pairs } from './rules/time.ts';
 import type { WrittenProject, WrittenRole, WrittenSecret, WrittenTarget } from './written.ts';
 
@@ -64,12 +66,14 @@ const always: Rule[] = [
   accountShape,
   targetRotator,
   authentication,
+  keysOfType,
+  awsTargets,
   recipients,
   members,
   blind,
   filePaths,
   keyRotator,
-  keyInitial,
+  initialValue,
   sshAccounts,
   sshLogins,
 ];

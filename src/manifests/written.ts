@@ -77,7 +77,8 @@ export type WrittenTarget = Written<
   'Target',
   {
     type: TargetType;
-    host: string;
+    /** Absent of type `aws`, which has what follows `timeout` instead. */
+    host?: string;
     port?: number;
     verifyHost?: string;
     database?: string;
@@ -90,12 +91,20 @@ export type WrittenTarget = Written<
     jump?: WrittenLogin & { host: string; port?: number; hostKeys: string[] };
     concurrency?: number;
     timeout?: string;
+    accountId?: string;
+    region?: string;
+    partition?: string;
+    endpoint?: string;
+    profile?: string;
+    assumeRole?: { arn: string; externalId?: string; sessionName?: string };
   }
 >;
 
 export interface WrittenLogin {
-  username: string;
+  username?: string;
   password?: ValueRef;
+  accessKeyId?: string;
+  secretAccessKey?: ValueRef;
   privateKey?: ValueRef;
   passphrase?: ValueRef;
 }
@@ -117,9 +126,20 @@ export type WrittenSecret = Written<
     rotator?: Rotator;
     authenticateAs?: 'user' | 'target';
     account?: { username?: string; usernames?: [string, string]; host?: string };
-    initial?: { password?: ValueRef; privateKey?: ValueRef; username?: string };
+    initial?: {
+      password?: ValueRef;
+      privateKey?: ValueRef;
+      accessKeyId?: string;
+      secretAccessKey?: ValueRef;
+      username?: string;
+    };
     keyType?: KeyType;
     blind?: boolean;
+    graceful?: boolean;
+    exclusive?: boolean;
+    deleteAfter?: string;
+    stillInUseWindow?: string;
+    stillInUse?: 'warn' | 'block';
     rotateToken?: string;
     movedFrom?: string;
   }

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts';
+import { remainsText } from '../engine/last-resort.ts';
 import type { Event, Result } from '../engine/model.ts';
 import { cleanLine } from './clean.ts';
 import type { Console, Live } from './console.ts';
@@ -82,6 +83,9 @@ function createPlain(console: Console): Sink {
         case 'note':
           sayNote(console, event, (line) => stamped(at, line));
           break;
+        case 'last-resort':
+          for (const line of remainsText(event)) console.words(line);
+          break;
       }
     },
     end: () => {
@@ -117,6 +121,9 @@ function createTerminal(console: Console, live: Live): Sink {
           break;
         case 'note':
           sayNote(console, event, (line) => console.words(line));
+          break;
+        case 'last-resort':
+          for (const line of remainsText(event)) console.words(line);
           break;
       }
     },

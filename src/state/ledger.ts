@@ -62,6 +62,7 @@ export class Ledger {
   #readAt = Number.NEGATIVE_INFINITY;
   #files = new Map<string, string>();
   #repo: string;
+  #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(options: LedgerOptions, folded: Folded) {
     this.#options = options;
@@ -102,7 +103,18 @@ export class Ledger {
     return this.state.records[uid];
   }
 
-  async refresh(): Promise<void> {
+  refresh(): Promise<void> {
+    return this.#inTurn(() => this.#refresh());
+  }
+
+  /** Reads and pushes of several attempts never mix: a push builds on the tip that its segment was made for. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work);
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #refresh(): Promise<void> {
     const { repository, identity, clock } = this.#options;
     const startedAt = clock.monotonic();
     const tip = await repository.fetch();
@@ -136,18 +148,28 @@ export class Ledger {
     v: number,
   ): Promise<{ value: Secret; fields: Record<string, string> }> {
     const path = valuePath(record.name, v);
+    if (versionOf(record, v).file === null)
+      throw new KeyturnError(`${record.name} v${v}`, 'has no value: the target never issued one', {
+        exit: 3,
+      });
     const bytes = await this.readFile(path);
     if (digest(bytes) !== versionOf(record, v).file)
       throw new KeyturnError(path, 'is not the file that the state recorded', {
         hint: 'somebody replaced it; restore it from the history of the branch',
         exit: 3,
       });
-    return openVersion(
-      bytes,
-      { repo: this.repo, uid: record.uid, name: record.name, v },
-      this.#options.identity,
-      path,
-    );
+    return this.openSealed(record, v, bytes, path);
+  }
+
+  /** What `seal` made, read from `place` instead of the tip. Throws KeyturnError when it is not that version's. */
+  openSealed(
+    record: SecretRecord,
+    v: number,
+    bytes: Uint8Array,
+    place: string,
+  ): Promise<{ value: Secret; fields: Record<string, string> }> {
+    const expected = { repo: this.repo, uid: record.uid, name: record.name, v };
+    return openVersion(bytes, expected, this.#options.identity, place);
   }
 
   /** Seals one version to `recipients`: the file to write, and what the record says about it. */
@@ -184,11 +206,20 @@ export class Ledger {
    * One segment with every change whose record is still as it was computed from; replayed on newer tips
    * until it is in, refused, or lost. After a crash inside, the remote either has all of it or nothing.
    */
-  async commit(
+  commit(
     changes: readonly Change[],
     subject: string,
     extra: readonly Write[] = [],
     steps: readonly string[] = [],
+  ): Promise<CommitOutcome> {
+    return this.#inTurn(() => this.#commit(changes, subject, extra, steps));
+  }
+
+  async #commit(
+    changes: readonly Change[],
+    subject: string,
+    extra: readonly Write[],
+    steps: readonly string[],
   ): Promise<CommitOutcome> {
     this.#options.announce?.(steps);
     const { repository, identity, clock, random, recipients, admits = 'as recorded', runner } = this.#options;
@@ -230,7 +261,7 @@ export class Ledger {
         return { r: 'committed', commit: outcome.tip, serial: behind, lost };
       }
       await clock.sleep((random(1)[0] ?? 0) * attempt);
-      await this.refresh();
+      await this.#refresh();
     }
     return { r: 'unknown', detail: `${attempts} other pushes came first` };
   }
@@ -243,7 +274,7 @@ export class Ledger {
       this.#files = files;
       this.#tip = tip;
       this.#readAt = startedAt;
-    } else await this.refresh();
+    } else await this.#refresh();
     return next.state.serial;
   }
 

@@ -31,10 +31,16 @@ export interface VersionRecord {
   readers: string[];
   /** Fingerprints that it was sealed to before, and is not any more: whoever holds those keys may know the value. */
   formerReaders?: string[];
-  /** Digest of the sealed file's bytes. */
-  file: string;
+  /** Digest of the sealed file's bytes; null while the target has not issued the value yet. */
+  file: string | null;
   /** The user name that this version belongs to. */
   username: string;
+  /** The target's own name of an issued value, e.g. an access key id. Not secret. */
+  handle?: string;
+  /** Handles that the target listed before it was issued, where its claim was taken over: a late owner made none of them. */
+  before?: string[];
+  /** Retired, but the target still holds it, switched off: when it is to be removed there. */
+  removeAfter?: string;
 }
 
 export interface Claim {
@@ -58,8 +64,11 @@ export type Why =
 
 export interface Pending {
   v: number;
-  /** `claimed`: its value may be live at the target. `dropping`: proven not live, being abandoned. */
-  phase: 'claimed' | 'dropping';
+  /**
+   * `claimed`: its value may be live at the target, or, of a target that issues values, may have been made there.
+   * `issued`: the target's value is recorded. `dropping`: proven not live, being abandoned.
+   */
+  phase: 'claimed' | 'issued' | 'dropping';
   claim: Claim;
   why: Why;
   /** Target credentials used, `name@version`. */
@@ -75,6 +84,10 @@ export interface Pending {
   tried: number[];
   /** The reason of the plan that claimed it, e.g. `asked for: leak INC-42`: for the history. */
   reason?: string;
+  /** Handles that the target listed before the claim: none of them was issued for it. */
+  before: string[];
+  /** Handles that this rotation removes at the target, or has: each is pushed before it is touched. */
+  victims: string[];
 }
 
 export type Health = 'ok' | 'restricted' | 'unverified' | 'drift' | 'blocked' | 'not-effective';

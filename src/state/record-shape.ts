@@ -40,13 +40,16 @@ const version = objectOf<VersionRecord>({
   },
   readers: listOf(filled),
   formerReaders: { optional: listOf(filled) },
-  file: sha256,
+  file: orNull(sha256),
   username: text(),
+  handle: { optional: filled },
+  before: { optional: listOf(filled) },
+  removeAfter: { optional: instant },
 });
 
 const pending = objectOf<Pending>({
   v: whole(1),
-  phase: oneOf('claimed', 'dropping'),
+  phase: oneOf('claimed', 'issued', 'dropping'),
   claim: objectOf<Claim>({
     id: filled,
     by: objectOf<Claim['by']>({ runner: text(), pid: whole(0) }),
@@ -71,6 +74,8 @@ const pending = objectOf<Pending>({
   refusals: whole(0),
   tried: listOf(whole(1)),
   reason: { optional: text() },
+  before: listOf(filled),
+  victims: listOf(filled),
 });
 
 const sched = objectOf<Sched>({
@@ -112,12 +117,16 @@ const record = objectOf<SecretRecord>({
   outbox: { optional: listOf(notice) },
 });
 
-/** Where `value` is not a record, or null: its shape, and that `current` and `pending` name versions that it has. */
+/**
+ * Where `value` is not a record, or null: its shape, that `current` and `pending` name versions that it has, and
+ * that a value is recorded wherever one must be.
+ */
 export function recordProblem(value: unknown, at: string): string | null {
   const wrong = record(value, at);
   if (wrong !== null) return wrong;
   const { current, pending: open, versions } = value as SecretRecord;
   if (current !== null && versions[current] === undefined) return `${at}.current`;
+  if (current !== null && versions[current]?.file === null) return `${at}.current`;
   if (open !== null && versions[open.v] === undefined) return `${at}.pending`;
   return null;
 }

@@ -1,5 +1,5 @@
 /**
- * The only place where a version changes its stage (protocol §2). Pure: a record in, a record out.
+ * The only place where a version changes its stage (protocol §2), with `issued-transitions.ts` beside it. Pure: a record in, a record out.
  *
  *     proposed -claim pushed-> pending -verified-> current -next promoted-> retiring -retireAfter-> retired -> pruned
  *                                 `-proven not live-> abandoned -> pruned
@@ -10,7 +10,7 @@ const day = 86_400_000;
 /** Values stay readable at least this long after they stop being current, whatever `keep` says (protocol §2). */
 export const minimumRetention = 30 * day;
 
-const fresh: Sched = {
+const rested: Sched = {
   failures: 0,
   nextAttemptAt: null,
   lastError: null,
@@ -42,7 +42,7 @@ export function newRecord(of: {
     current: null,
     versions: {},
     pending: null,
-    sched: fresh,
+    sched: rested,
     health: 'ok',
   };
 }
@@ -65,7 +65,10 @@ export function claimed(
     retain: boolean;
     refusals: number;
     username: string;
-    sealed: Sealed;
+    /** null where the target is yet to issue the value. */
+    sealed: Sealed | null;
+    /** Handles that the target lists now. */
+    before?: string[];
     reason?: string;
   },
 ): SecretRecord {
@@ -74,9 +77,9 @@ export function claimed(
     stage: 'pending',
     createdAt: by.claim.at,
     username: by.username,
-    ...by.sealed,
+    ...(by.sealed ?? { file: null, readers: [] }),
   };
-  const { v, claim, why, uses, baseline, actor, retain, refusals } = by;
+  const { v, claim, why, uses, baseline, actor, retain, refusals, before = [] } = by;
   return {
     ...record,
     versions: { ...record.versions, [v]: version },
@@ -91,6 +94,8 @@ export function claimed(
       retain,
       refusals,
       tried: [],
+      before,
+      victims: [],
       ...(by.reason === undefined ? {} : { reason: by.reason }),
     },
   };
@@ -112,7 +117,7 @@ export function promoted(
     at: string;
     verified: NonNullable<VersionRecord['verified']>;
     health: Health;
-    /** When the former version must be retired; null: the target refuses it already. */
+    /** When the former version must be retired; null: the target refuses it already; `next`: with the next rotation. */
     retireAfter: string | null;
     specDigest: string;
     rotateToken: string | null;
@@ -124,16 +129,23 @@ export function promoted(
   const former = record.current === null ? undefined : versions[record.current];
   if (former && record.current !== null)
     versions[record.current] = by.retireAfter
-      ? { ...former, stage: 'retiring', retireAfter: by.retireAfter }
+      ? {
+          ...former,
+          stage: 'retiring',
+          ...(by.retireAfter === 'next' ? {} : { retireAfter: by.retireAfter }),
+        }
       : { ...former, stage: 'retired', retiredAt: by.at };
   for (const [v, version] of Object.entries(versions))
     if (version.stage === 'retiring' && Number(v) !== record.current)
       versions[v] = { ...version, stage: 'retired', retiredAt: by.at };
+  const version = versionOf(record, pending.v);
   versions[pending.v] = {
-    ...versionOf(record, pending.v),
+    ...version,
     stage: 'current',
     promotedAt: by.at,
     verified: by.verified,
+    // only where a claim was taken over may its former owner still make a value that nobody asked for
+    ...(version.handle === undefined || pending.claim.attempt === 1 ? {} : { before: pending.before }),
   };
   return {
     ...record,
@@ -142,7 +154,7 @@ export function promoted(
     pending: null,
     health: by.health,
     specDigest: by.specDigest,
-    sched: { ...fresh, rotateToken: by.rotateToken },
+    sched: { ...rested, rotateToken: by.rotateToken },
     ...(by.protected === undefined ? {} : { protected: by.protected }),
   };
 }
@@ -154,6 +166,8 @@ export function adopted(
     at: string;
     username: string;
     sealed: Sealed;
+    /** The target's name of it, where it has one. */
+    handle?: string;
     verified: NonNullable<VersionRecord['verified']>;
     rotateToken: string | null;
     protected?: boolean;
@@ -176,6 +190,7 @@ export function adopted(
     verified: by.verified,
     username: by.username,
     ...by.sealed,
+    ...(by.handle === undefined ? {} : { handle: by.handle }),
   };
   return {
     ...record,
@@ -183,7 +198,7 @@ export function adopted(
     versions,
     pending: null,
     health: 'ok',
-    sched: { ...fresh, rotateToken: by.rotateToken },
+    sched: { ...rested, rotateToken: by.rotateToken },
     ...(by.protected === undefined ? {} : { protected: by.protected }),
   };
 }
@@ -198,12 +213,11 @@ export function abandoned(record: SecretRecord, at: string): SecretRecord {
   };
 }
 
-/** P6: the target refuses the version now. */
-export function retired(record: SecretRecord, v: number, at: string): SecretRecord {
-  return {
-    ...record,
-    versions: { ...record.versions, [v]: { ...versionOf(record, v), stage: 'retired', retiredAt: at } },
-  };
+/** P6: the target refuses the version now, and holds it, switched off, until `removeAfter`. */
+export function retired(record: SecretRecord, v: number, at: string, removeAfter?: string): SecretRecord {
+  const version: VersionRecord = { ...versionOf(record, v), stage: 'retired', retiredAt: at };
+  if (removeAfter !== undefined) version.removeAfter = removeAfter;
+  return { ...record, versions: { ...record.versions, [v]: version } };
 }
 
 /** The same values for other readers, and under another name where the manifest says `movedFrom`. */
@@ -224,6 +238,7 @@ export function pruned(
     .sort((a, b) => b - a);
   const gone = numbers.slice(keep).filter((v) => {
     const version = versionOf(record, v);
+    if (version.removeAfter !== undefined) return false;
     const ended =
       version.stage === 'retired' || version.stage === 'abandoned' ? version.retiredAt : undefined;
     return ended !== undefined && now.getTime() - Date.parse(ended) >= minimumRetention;

@@ -150,6 +150,7 @@ export interface ChosenRotator {
 }
 
 export interface ChosenDriver {
+  readonly machine: 'chosen';
   readonly type: Target['type'];
   constraints(target: Target): ValueConstraints;
   /** How two versions can be valid at once: on one account, only with two users, or it depends on the server. */

@@ -5,6 +5,7 @@ import { alphabet, trustIn } from './portable.ts';
 
 /** MySQL from 8.0.21 and MariaDB from 10.4; which one it is, the server says (protocol §3.6). */
 export const mysql: ChosenDriver = {
+  machine: 'chosen',
   type: 'mysql',
   constraints: (target) => ({ alphabet, maxLength: maxLength(target) }),
   overlap: (account) => (account.usernames.length === 2 ? 'alternate' : 'dual'),

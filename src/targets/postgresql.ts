@@ -6,6 +6,7 @@ const maxLength = 256;
 
 /** Roles of PostgreSQL 10 and newer. One role has one password: versions overlap only with two roles that alternate. */
 export const postgresql: ChosenDriver = {
+  machine: 'chosen',
   type: 'postgresql',
   constraints: () => ({ alphabet, maxLength }),
   overlap: (account) => (account.usernames.length === 2 ? 'alternate' : 'none'),

@@ -1,17 +1,24 @@
 /** Type of target -> its driver, loaded on first use, behind one wrapper through which no exception and no value gets out. */
 import type { TargetType } from '../manifests/model.ts';
 import { redact } from '../redact.ts';
-import type { ChosenDriver, ChosenRotator, Outcome } from './driver.ts';
+import type { ChosenDriver, ChosenRotator, Outcome, RotationJob } from './driver.ts';
+import type { IssuedDriver, IssuedJob, IssuedRotator } from './issued.ts';
 
-const load: Record<TargetType, () => Promise<ChosenDriver>> = {
+/** Two shapes, because the protocol has two machines. */
+export type Driver = ChosenDriver | IssuedDriver;
+
+const load: Record<TargetType, () => Promise<Driver>> = {
+  aws: async () => (await import('./aws.ts')).aws,
   mysql: async () => (await import('./mysql.ts')).mysql,
   ssh: async () => (await import('./ssh.ts')).ssh,
   postgresql: async () => (await import('./postgresql.ts')).postgresql,
 };
 
-export async function driverOf(type: TargetType): Promise<ChosenDriver> {
+export async function driverOf(type: TargetType): Promise<Driver> {
   const driver = await load[type]();
-  return { ...driver, rotator: (job) => guarded(driver.rotator(job)) };
+  if (driver.machine === 'issued')
+    return { ...driver, rotator: (job: IssuedJob) => guardedIssued(driver.rotator(job)) };
+  return { ...driver, rotator: (job: RotationJob) => guarded(driver.rotator(job)) };
 }
 
 /** A driver's exception is an answer that never came: never a "no", never an "ok". */
@@ -23,6 +30,22 @@ function guarded(rotator: ChosenRotator): ChosenRotator {
     set: (value, baseline) =>
       rotator.set(value, baseline).then(clean, (error) => ({ r: 'ambiguous', ...bug(error) })),
     retire: (live) => rotator.retire(live).then(clean, (error) => ({ r: 'unreachable', ...bug(error) })),
+    close: () => rotator.close().catch(() => undefined),
+  };
+}
+
+/** An exception of `issue` may hide a value that was made. */
+function guardedIssued(rotator: IssuedRotator): IssuedRotator {
+  const silent = (error: unknown) => ({ r: 'unreachable' as const, ...bug(error) });
+  return {
+    preflight: () => rotator.preflight().then(clean, silent),
+    list: () => rotator.list().then(clean, silent),
+    issue: () => rotator.issue().then(clean, (error) => ({ r: 'ambiguous', ...bug(error) })),
+    verify: (issued) => rotator.verify(issued).then(clean, (error) => ({ r: 'inconclusive', ...bug(error) })),
+    disable: (handle) => rotator.disable(handle).then(clean, silent),
+    remove: (handle) => rotator.remove(handle).then(clean, silent),
+    lastUsedAt: (handle) =>
+      rotator.lastUsedAt(handle).then(clean, (error) => ({ r: 'unknown', ...bug(error) })),
     close: () => rotator.close().catch(() => undefined),
   };
 }

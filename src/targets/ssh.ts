@@ -22,6 +22,7 @@ function pins(target: Target): string {
 
 /** Accounts of hosts that speak SSH: passwords of Linux and Windows, keys of Linux (protocol §3.7). */
 export const ssh: ChosenDriver = {
+  machine: 'chosen',
   type: 'ssh',
   constraints: () => ({ alphabet, maxLength }),
   overlap: (_, keyType) => (keyType === undefined ? 'none' : 'dual'),

@@ -40,3 +40,26 @@ export const recovery: readonly (readonly [string, string])[] = [
 export const adoption: readonly string[] = pushed('adopt');
 export const rekeying: readonly string[] = pushed('rekey');
 export const retirement: readonly string[] = ['retire.before', 'retire.afterTarget', ...pushed('retire')];
+
+/** Of a value that the target makes; `victim` is what an earlier death left there. */
+export const issuing: readonly string[] = [
+  ...pushed('claim'),
+  'fence.after',
+  'create.beforeSend',
+  'create.afterReply',
+  'create.beforeSpool',
+  'create.afterSpool',
+  'issued.beforePush',
+  'issued.push.beforeSend',
+  'issued.push.afterApply',
+  'issued.afterPush',
+  'victim.beforeCommit',
+  'victim.push.beforeSend',
+  'victim.push.afterApply',
+  'victim.afterPush',
+  'victim.afterDisable',
+  'victim.afterDelete',
+  'verify.before',
+  'verify.after',
+  ...pushed('promote'),
+];

@@ -1,6 +1,7 @@
 /** Schedules of the real engine: several processes, faults and time, then a recovery that must end well. */
 import { effective } from '../../src/engine/plan.ts';
 import { KeyturnError } from '../../src/errors.ts';
+import { leftovers } from './issuer-oracle.ts';
 import { broken, internal, recorded } from './oracle.ts';
 import { type Chooser, healthy, Puppet } from './scheduler.ts';
 import { hour, minute } from './schedules.ts';
@@ -121,7 +122,8 @@ function movesOf(
     });
   }
   // No call outlasts a lease (G6), so time does not jump while one that changes the target is under way.
-  const busy = alive.some(({ parked }) => parked?.label === 'set' || parked?.label === 'retire');
+  const mutating = ['set', 'retire', 'issue', 'disable', 'remove'];
+  const busy = alive.some(({ parked }) => parked !== null && mutating.includes(parked.label));
   const idleButDue = alive.length > 0 || left.runs > 0;
   const jump = (label: string, cost: 'jumps' | 'months', by: number): Move => ({
     label,
@@ -134,6 +136,15 @@ function movesOf(
   });
   if (left.jumps > 0 && !busy && idleButDue) moves.push(jump('26 minutes pass', 'jumps', 26 * minute));
   if (left.months > 0 && !busy && idleButDue) moves.push(jump('a month passes', 'months', 31 * 24 * hour));
+  for (const [machine, disk] of world.spools.disks.entries())
+    if (disk.size > 0 && left.faults > 0)
+      moves.push({
+        label: `machine ${machine} is evicted`,
+        weight: 1,
+        cost: 'faults',
+        make: () => disk.clear(),
+        who: null,
+      });
   for (const commit of world.remote.inFlight)
     moves.push({
       label: `${commit} arrives`,
@@ -156,6 +167,21 @@ async function recover(
 ): Promise<void> {
   world.remote.inFlight = [];
   world.target.refusals = Math.min(world.target.refusals, 1);
+  await untilQuiet(world, trace, check);
+  if (world.setup.issues) {
+    // What a claim's late owner made shows itself to the next rotation.
+    world.time += 31 * 24 * hour;
+    await untilQuiet(world, trace, check);
+  }
+  const wasBlocked = trace.some((line) => line.endsWith('probe blocked'));
+  await check(await quiet(world, wasBlocked));
+}
+
+async function untilQuiet(
+  world: Universe,
+  trace: string[],
+  check: (more?: readonly string[]) => Promise<void>,
+): Promise<void> {
   for (let round = 1; ; round += 1) {
     world.time += 30 * minute;
     world.target.wrongAttempts = 0;
@@ -170,19 +196,16 @@ async function recover(
       ...(wrong > world.desired.secrets.size ? [`I4: ${wrong} wrong passwords in one run`] : []),
     ]);
     const pending = (await recorded(world)).filter((record) => record.pending !== null);
-    if (effective(plan).length === 0 && pending.length === 0) {
+    // What only a person can end is asked for again in every run, and changes nothing.
+    const waits = results.length > 0 && results.every(({ outcome }) => outcome === 'human');
+    const still = waits && world.remote.pushes === pushes;
+    if ((effective(plan).length === 0 || still) && pending.length === 0) {
       if (world.remote.pushes !== pushes) await check(['a run with nothing to do pushed']);
       break;
     }
     if (round > 60) await check([`I2: not quiet after ${round} healthy runs`]);
     if (effective(plan).length === 0) world.time += 6 * hour;
   }
-  await check(
-    await quiet(
-      world,
-      trace.some((line) => line.endsWith('probe blocked')),
-    ),
-  );
 }
 
 /** Nothing but current and retiring versions is accepted, and health is ok, or unverified after a blocked login (§3.5). */
@@ -193,6 +216,10 @@ async function quiet(world: Universe, wasBlocked: boolean): Promise<string[]> {
     if (current === null) found.push(`I2: ${name} has no current version`);
     if (health !== 'ok' && !(wasBlocked && health === 'unverified'))
       found.push(`I2: the health of ${name} is ${health} in the end`);
+    if (world.setup.issues) {
+      found.push(...leftovers(world, record));
+      continue;
+    }
     const working = Object.values(record.versions).filter(
       (version) => version.stage === 'current' || version.stage === 'retiring',
     );

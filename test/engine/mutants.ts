@@ -1,21 +1,10 @@
 /** Engines with one protective habit taken away, by breaking the piece of the world that carries it. */
 import { randomBytes } from 'node:crypto';
 import { Secret } from '../../src/secret.ts';
-import type { Change, Ledger } from '../../src/state/ledger.ts';
+import type { Change } from '../../src/state/ledger.ts';
 import { abandoned, versionOf } from '../../src/state/transitions.ts';
 import type { ChosenDriver, ChosenRotator } from '../../src/targets/driver.ts';
-import { type Broken, reconciler } from './world.ts';
-
-/** The real ledger but for some members. */
-function ledgerBut(real: Ledger, members: Partial<Ledger>): Ledger {
-  return new Proxy(real, {
-    get(of, name) {
-      if (Object.hasOwn(members, name)) return Reflect.get(members, name);
-      const value: unknown = Reflect.get(of, name, of);
-      return typeof value === 'function' ? value.bind(of) : value;
-    },
-  });
-}
+import { type Broken, ledgerBut, reconciler } from './world.ts';
 
 function rotatorsBut(
   real: ChosenDriver,

@@ -4,6 +4,7 @@ import { openSegment } from '../../src/state/journal.ts';
 import type { SecretRecord } from '../../src/state/model.ts';
 import { versionOf } from '../../src/state/transitions.ts';
 import { currentPath, openVersion, parseCurrent, valuePath } from '../../src/state/version-file.ts';
+import { brokenIssued } from './issuer-oracle.ts';
 import { blob } from './remote.ts';
 import { initial, reconciler, type Universe } from './world.ts';
 
@@ -17,17 +18,26 @@ const once = <T>(cache: Map<string, Promise<T>>, key: string, make: () => Promis
   return made;
 };
 
-/** What the remote's tree folds to; every file is decrypted once. */
-export async function recorded({ remote }: Universe): Promise<SecretRecord[]> {
+/** The journal of the remote's tree; every file is decrypted once. */
+function journal({ remote }: Universe): Promise<Opened[]> {
   const tree = remote.tree(remote.tip);
+  const paths = [...tree.keys()].filter((p) => p.startsWith('state/')).sort();
+  return Promise.all(
+    paths.map((path) => {
+      const id = tree.get(path) ?? '';
+      const serial = Number(path.slice('state/'.length, -'.age'.length));
+      return once(segments, id, async () => {
+        const { segment } = await openSegment(blob(id), { path, serial, identity: reconciler.identity });
+        return segment;
+      });
+    }),
+  );
+}
+
+/** What the remote's tree folds to. */
+export async function recorded(world: Universe): Promise<SecretRecord[]> {
   const records = new Map<string, SecretRecord>();
-  for (const path of [...tree.keys()].filter((p) => p.startsWith('state/')).sort()) {
-    const id = tree.get(path) ?? '';
-    const serial = Number(path.slice('state/'.length, -'.age'.length));
-    const { put, drop } = await once(segments, id, async () => {
-      const { segment } = await openSegment(blob(id), { path, serial, identity: reconciler.identity });
-      return segment;
-    });
+  for (const { put, drop } of await journal(world)) {
     for (const uid of drop) records.delete(uid);
     for (const [uid, record] of Object.entries(put)) records.set(uid, record);
   }
@@ -53,11 +63,19 @@ function plaintext({ remote }: Universe, record: SecretRecord, v: number): Promi
 
 /** Every promise of protocol §0 that does not hold now, each as a phrase; empty when all is well. */
 export async function broken(world: Universe): Promise<string[]> {
-  const { remote, target, setup } = world;
+  const { target, setup } = world;
   const found: string[] = [];
   const records = await recorded(world);
   const known = new Set<string>();
   for (const record of records) {
+    if (setup.issues) {
+      found.push(
+        ...(await brokenIssued(world, record, (v) => plaintext(world, record, v))),
+        ...stages(record),
+      );
+      if (record.current !== null) found.push(...pointer(world, record));
+      continue;
+    }
     for (const v of Object.keys(record.versions).map(Number))
       known.add(await plaintext(world, record, v).catch((error: Error) => `lost: ${error.message}`));
     if (record.current === null) continue;
@@ -67,17 +85,21 @@ export async function broken(world: Universe): Promise<string[]> {
       found.push(`I3: nothing of ${record.name} is pending and v${record.current} is not accepted`);
     if (setup.grace > 0 && setup.rules.overlap !== 'none' && !accepted.includes(current))
       found.push(`I5: ${record.name} has grace and v${record.current} is not accepted`);
-    const path = currentPath(record.name);
-    if (parseCurrent(blob(remote.tree(remote.tip).get(path) ?? ''), path) !== record.current)
-      found.push(`${path} does not name v${record.current}`);
-    found.push(...stages(record));
+    found.push(...pointer(world, record), ...stages(record));
   }
+  if (setup.issues) return found;
   const foreign = setup.adopted ? [] : [...world.desired.secrets.keys()].map(initial);
   for (const value of target.accepted())
     if (!known.has(value) && !foreign.includes(value))
       found.push(`I1: the target accepts ${value}, which is recorded nowhere`);
   for (const lost of known) if (lost.startsWith('lost: ')) found.push(lost);
   return found;
+}
+
+function pointer({ remote }: Universe, record: SecretRecord): string[] {
+  const path = currentPath(record.name);
+  const named = parseCurrent(blob(remote.tree(remote.tip).get(path) ?? ''), path);
+  return named === record.current ? [] : [`${path} does not name v${record.current}`];
 }
 
 function stages(record: SecretRecord): string[] {

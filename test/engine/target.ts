@@ -75,6 +75,7 @@ const noAnswer = { code: 'ETIMEDOUT', detail: 'no answer' };
 
 export function driverOf(target: MemoryTarget, hand: Hand): ChosenDriver {
   return {
+    machine: 'chosen',
     type: 'mysql',
     constraints: () => ({
       alphabet: 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789',

@@ -93,6 +93,8 @@ export const pendingOn = (v: number, claimedAgo: number, change: Partial<Pending
   retain: false,
   refusals: 0,
   tried: [],
+  before: [],
+  victims: [],
   ...change,
 });
 

@@ -5,12 +5,15 @@ import { apply } from '../../src/engine/apply.ts';
 import type { Observed } from '../../src/engine/decide.ts';
 import type { Plan, Result } from '../../src/engine/model.ts';
 import { effective, plan } from '../../src/engine/plan.ts';
+import type { Spool } from '../../src/engine/spool.ts';
 import type { World } from '../../src/engine/world.ts';
 import type { Desired, RotatedSecret } from '../../src/manifests/model.ts';
 import { Secret } from '../../src/secret.ts';
 import { Ledger } from '../../src/state/ledger.ts';
 import type { ChosenDriver } from '../../src/targets/driver.ts';
+import type { IssuedDriver } from '../../src/targets/issued.ts';
 import { person } from '../state/people.ts';
+import { type IssuerRules, issuerOf, MemoryIssuer, MemorySpools } from './issuer.ts';
 import { MemoryRemote, repositoryOf } from './remote.ts';
 import { type Hand, healthy, Puppet } from './scheduler.ts';
 import { day, schedule } from './schedules.ts';
@@ -26,6 +29,8 @@ export interface Setup {
   secrets: 1 | 2;
   /** Whether the first version exists already. */
   adopted: boolean;
+  /** The target makes the values. */
+  issues: IssuerRules | null;
 }
 
 export const setup = (change: Partial<Omit<Setup, 'rules'>> & { rules?: Partial<TargetRules> }): Setup => ({
@@ -34,6 +39,7 @@ export const setup = (change: Partial<Omit<Setup, 'rules'>> & { rules?: Partial<
   refusals: 0,
   secrets: 1,
   adopted: true,
+  issues: null,
   ...change,
   rules: { overlap: 'none', history: false, witness: false, ...change.rules },
 });
@@ -44,6 +50,10 @@ export interface Universe {
   desired: Desired;
   remote: MemoryRemote;
   target: MemoryTarget;
+  issuer: MemoryIssuer;
+  spools: MemorySpools;
+  /** Every victim that a run has pushed by name. */
+  named: Set<string>;
   time: number;
   /** Draws ULIDs and bytes; counts for the whole universe, so that no two runners ever get the same. */
   drawn: number;
@@ -53,6 +63,8 @@ export interface Universe {
 export interface Broken {
   ledger?: (ledger: Ledger, universe: Universe) => Ledger;
   driver?: (driver: ChosenDriver) => ChosenDriver;
+  issuer?: (driver: IssuedDriver) => IssuedDriver;
+  spool?: (spool: Spool) => Spool;
   clock?: (clock: Clock) => Clock;
 }
 
@@ -73,6 +85,9 @@ export async function universe(of: Setup): Promise<Universe> {
     desired: desired(secrets, of.adopted),
     remote: new MemoryRemote(),
     target: new MemoryTarget(of.rules, accounts),
+    issuer: new MemoryIssuer(start - 40 * day),
+    spools: new MemorySpools(),
+    named: new Set(),
     time: start,
     drawn: 0,
   };
@@ -80,6 +95,7 @@ export async function universe(of: Setup): Promise<Universe> {
   made.desired = desired(secrets, false);
   made.time += 31 * day;
   made.target.refusals = of.refusals;
+  if (of.issues?.foreign) made.issuer.add('FOREIGN', 'foreign', made.time - 60_000, true);
   return made;
 }
 
@@ -87,6 +103,9 @@ export const fork = (of: Universe): Universe => ({
   ...of,
   remote: of.remote.fork(),
   target: of.target.fork(),
+  issuer: of.issuer.fork(),
+  spools: of.spools.fork(),
+  named: new Set(of.named),
 });
 
 /** What the account accepted before keyturn knew of it. */
@@ -125,9 +144,19 @@ export async function run(
     ulid,
     runner: `runner:${pid}`,
   });
-  const ledger = broken.ledger ? broken.ledger(opened, world) : opened;
+  const noting = ledgerBut(opened, {
+    commit: async (changes, ...rest) => {
+      const outcome = await opened.commit(changes, ...rest);
+      if (outcome.r === 'committed')
+        for (const { to } of changes) for (const name of to?.pending?.victims ?? []) world.named.add(name);
+      return outcome;
+    },
+  });
+  const ledger = broken.ledger ? broken.ledger(noting, world) : noting;
   const model = driverOf(world.target, hand);
-  const driver = broken.driver ? broken.driver(model) : model;
+  const maker = issuerOf(world.issuer, hand, pid, () => world.time);
+  const driver = world.setup.issues ? (broken.issuer?.(maker) ?? maker) : (broken.driver?.(model) ?? model);
+  const disk = world.spools.of(pid);
   const engine: World = {
     ledger,
     clock,
@@ -135,6 +164,8 @@ export async function run(
     ulid,
     driver: async () => driver,
     resolve: async (ref) => new Secret('env' in ref ? initial(ref.env) : ''),
+    spool: broken.spool?.(disk) ?? disk,
+    spill: world.spools.spill(hand),
     owner: { runner: `runner:${pid}`, pid },
     emit: () => undefined,
     failpoint: async () => undefined,
@@ -152,6 +183,17 @@ export async function run(
   const planned = plan(world.desired, ledger.state, clock.now(), observed);
   const results = effective(planned).length > 0 ? await apply(planned, world.desired, engine) : [];
   return { plan: planned, results };
+}
+
+/** The real ledger but for some members. */
+export function ledgerBut(real: Ledger, members: Partial<Ledger>): Ledger {
+  return new Proxy(real, {
+    get(of, name) {
+      if (Object.hasOwn(members, name)) return Reflect.get(members, name);
+      const value: unknown = Reflect.get(of, name, of);
+      return typeof value === 'function' ? value.bind(of) : value;
+    },
+  });
 }
 
 const source = { file: 'manifests/all.yaml', line: 1, column: 1 };
@@ -176,7 +218,10 @@ const secret = (name: string, usernames: [string] | [string, string], of: Setup)
   description: undefined,
   tags: [],
   target: target.name,
-  rotator: 'password',
+  rotator: of.issues ? 'api-key' : 'password',
+  keys: of.issues
+    ? { ...of.issues, deleteAfter: 7 * day, stillInUseWindow: day, stillInUse: 'warn' }
+    : undefined,
   authenticateAs: of.authenticateAs,
   account: { usernames, host: undefined },
   initial: undefined,
@@ -217,7 +262,12 @@ const desired = (secrets: (readonly [string, RotatedSecret])[], adopting: boolea
   secrets: new Map(
     secrets.map(([name, s]) => [
       name,
-      { ...s, initial: adopting ? { password: { env: name }, username: undefined } : undefined },
+      {
+        ...s,
+        initial: adopting
+          ? { password: { env: name }, username: undefined, handle: s.keys ? 'KEY0' : undefined }
+          : undefined,
+      },
     ]),
   ),
 });

@@ -97,6 +97,10 @@ else
   unpack mysql sid-mysql /usr/sbin/mysqld sid main "$(mirror debian)" mysql-server-core,mysql-client-core
 fi
 
+# moto plays AWS; a suite that has it is unpacked with its own Python.
+if [ ! -e "$cache/moto/usr/lib/python3/dist-packages/moto" ]; then need mmdebstrap /usr/bin/mmdebstrap mmdebstrap; fi
+unpack moto moto /usr/lib/python3/dist-packages/moto trixie main "$(mirror debian)" python3-moto,python3-flask,python3-flask-cors
+
 # The password plugins are in the full server's package, which is only unpacked: it would start a service.
 plugin=usr/lib/mysql/plugin/simple_password_check.so
 if [ -e "/$plugin" ] || [ -e "$cache/mariadb-plugins/$plugin" ]; then

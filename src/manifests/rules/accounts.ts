@@ -11,7 +11,8 @@ export function oneSecretPerAccount({ targets, secrets, problems }: Context): vo
       if (username === '') continue;
       const account = model.account.host === undefined ? username : `${username}@${model.account.host}`;
       const kind = model.keyType === undefined ? 'password' : 'key';
-      const key = JSON.stringify([target.type, target.host.toLowerCase(), target.port, account, kind]);
+      const where = [target.type, target.host.toLowerCase(), target.port, target.aws?.accountId ?? ''];
+      const key = JSON.stringify([...where, account, kind]);
       const owner = owners.get(key);
       if (owner === undefined) owners.set(key, model.name);
       else if (owner !== model.name) {
@@ -111,6 +112,7 @@ export function authentication({ targets, secrets, problems }: Context): void {
       model.authenticateAs === 'target' &&
       target !== undefined &&
       target.credentials === undefined &&
+      target.aws === undefined &&
       model.rotator !== 'target'
     ) {
       problems.add(

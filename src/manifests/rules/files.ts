@@ -5,6 +5,7 @@ import type { ValueRef } from '../model.ts';
 import type { ManifestDocument } from '../parse.ts';
 import { staysInside } from '../paths.ts';
 import type { Context } from '../rules.ts';
+import { initialKey } from '../values.ts';
 
 /** A manifest must not make a job read a stranger's file (threat A7). The path is not repeated: it may be a value. */
 export async function filePaths({ root, ci, project, targets, secrets, problems }: Context): Promise<void> {
@@ -25,7 +26,7 @@ export async function filePaths({ root, ci, project, targets, secrets, problems 
   for (const { document, model } of targets.values())
     for (const { pointer, ref } of loginRefs(model)) await check(document, pointer, ref);
   for (const { document, model } of secrets.values())
-    await check(document, '/spec/initial/password', model.initial?.password);
+    await check(document, `/spec/initial/${initialKey(model)}`, model.initial?.password);
   if (project === undefined) return;
   for (const [name, channel] of Object.entries(project.written.spec.channels ?? {}))
     for (const [key, ref] of channelValues(channel))

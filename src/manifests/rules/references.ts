@@ -5,6 +5,7 @@ import type { ValueRef } from '../model.ts';
 import type { ManifestDocument } from '../parse.ts';
 import type { Context, DeclaredSecret } from '../rules.ts';
 import { didYouMean } from '../suggest.ts';
+import { initialKey } from '../values.ts';
 
 export function targetReferences({ secrets, names, problems }: Context): void {
   if (names === undefined) return;
@@ -36,7 +37,7 @@ export function secretReferences({ project, targets, secrets, names, problems }:
   for (const { document, model } of targets.values())
     for (const { pointer, ref } of loginRefs(model)) check(document, pointer, ref);
   for (const { document, model } of secrets.values())
-    check(document, '/spec/initial/password', model.initial?.password);
+    check(document, `/spec/initial/${initialKey(model)}`, model.initial?.password);
   if (project === undefined) return;
   for (const [name, channel] of Object.entries(project.written.spec.channels ?? {}))
     for (const [key, ref] of channelValues(channel))
@@ -130,7 +131,7 @@ export function cycles({ targets, secrets, problems }: Context): void {
       'secret' in secret.model.initial.password &&
       secret.model.initial.password.secret === name;
     problems.add(
-      secret.document.at(alone ? '/spec/initial/password/secret' : '/spec/target'),
+      secret.document.at(alone ? `/spec/initial/${initialKey(secret.model)}/secret` : '/spec/target'),
       name,
       `needs itself to be rotated: ${ring.join(' -> ')}`,
       ring.length === 2 && !alone

@@ -25,32 +25,6 @@ export function keyRotator({ targets, secrets, problems }: Context): void {
   }
 }
 
-/** A key is adopted as `privateKey`, everything else as `password`. */
-export function keyInitial({ secrets, problems }: Context): void {
-  for (const { document, model, written } of secrets.values()) {
-    const { initial } = written.spec;
-    if (initial === undefined) continue;
-    const [wanted, other] =
-      model.keyType === undefined
-        ? (['password', 'privateKey'] as const)
-        : (['privateKey', 'password'] as const);
-    if (initial[wanted] === undefined)
-      problems.add(
-        document.at('/spec/initial'),
-        model.name,
-        `spec.initial lacks ${wanted}`,
-        `add ${wanted}: the existing ${wanted === 'password' ? 'password' : 'private key'}, by reference`,
-      );
-    else if (initial[other] !== undefined)
-      problems.add(
-        document.at(`/spec/initial/${other}`),
-        model.name,
-        `spec.initial.${other} is not what this secret rotates`,
-        'remove it',
-      );
-  }
-}
-
 export function sshAccounts({ targets, secrets, problems }: Context): void {
   for (const { document, model, written } of secrets.values()) {
     const target = targets.get(model.target)?.model;

@@ -1,0 +1,39 @@
+/** One login with a value, as the account that it belongs to: what adopting and verifying ask a target. */
+import type { RotatedSecret, Target } from '../manifests/model.ts';
+import type { Secret } from '../secret.ts';
+import type { Credentials, Probe, RotationJob } from '../targets/driver.ts';
+import type { Driver } from '../targets/registry.ts';
+import { keyed } from './prepare.ts';
+
+export interface Login {
+  target: Target;
+  secret: RotatedSecret;
+  username: string;
+  value: Secret;
+  /** The target's name of the value, where it issues them. */
+  handle: string | undefined;
+  mark: RotationJob['mark'];
+  admin?: Credentials | undefined;
+  jump?: Credentials;
+}
+
+/** Changes nothing at the target, and never tries twice. */
+export async function logIn(driver: Driver, { secret, value, handle, ...login }: Login): Promise<Probe> {
+  if (driver.machine === 'issued') {
+    const { target, username } = login;
+    const issued = { handle: handle ?? '', value };
+    const rotator = driver.rotator({ target, username, actor: 'self', admin: undefined, login: issued });
+    return rotator.verify(issued).finally(() => rotator.close());
+  }
+  const rotator = driver.rotator({
+    ...login,
+    admin: login.admin,
+    host: secret.account.host,
+    account: secret.account,
+    actor: 'self',
+    current: value,
+    retain: false,
+    ...keyed(secret),
+  });
+  return rotator.probe(value).finally(() => rotator.close());
+}

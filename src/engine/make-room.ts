@@ -1,0 +1,153 @@
+/**
+ * R2 and R3: removes what an interrupted run of ours left at the target, then frees a place for the new value.
+ * Each victim is pushed by name before it is touched, looked at for use before it is switched off, and switched
+ * off before it is removed. Nothing in use and nothing foreign is ever a victim.
+ */
+import { condemned } from '../state/issued-transitions.ts';
+import type { IssuedKey, RemoveResult } from '../targets/issued.ts';
+import { type Keep, keep, type Lost } from './attempt.ts';
+import { fence, say } from './fence.ts';
+import type { IssuedAttempt } from './issued-attempt.ts';
+import { firstToGo, isNew, isUsed, neverUsed, standing } from './keys.ts';
+import type { World } from './world.ts';
+
+/** More than any account holds: a list that never comes to rest is no reason to go on. */
+const rounds = 24;
+
+/** Null when a value may be issued now; the fence was passed a moment ago. */
+export async function makeRoom(attempt: IssuedAttempt, world: World): Promise<Keep | Lost | null> {
+  say(attempt, world, 'clear');
+  for (let round = 0; round < rounds; round += 1) {
+    const fenced = await fence(attempt, world);
+    if (fenced) return fenced;
+    const listing = await attempt.rotator.list();
+    if (listing.r === 'unreachable') return keep('list', 'unreachable', listing);
+    if (listing.r === 'refused')
+      return keep('list', listing.why, listing, { outcome: 'human', hint: listing.hint });
+    const keys = listing.keys.filter(({ handle }) => !attempt.gone.has(handle));
+    const victim = await nextVictim(attempt, keys, world);
+    if (victim === null) return null;
+    if ('r' in victim) return victim;
+    const stopped = await remove(attempt, victim.key, victim.named, world);
+    if (stopped) return stopped;
+  }
+  return keep('clear', 'slot', {
+    code: 'restless',
+    detail: 'what was removed at the target keeps coming back',
+  });
+}
+
+type Victim = { key: IssuedKey; named: boolean };
+
+async function nextVictim(
+  attempt: IssuedAttempt,
+  keys: readonly IssuedKey[],
+  world: World,
+): Promise<Victim | Keep | null> {
+  const { record, policy, driver, rotator } = attempt;
+  const condemnedKey = keys.find((key) => standing(record, key) === 'condemned');
+  if (condemnedKey) return { key: condemnedKey, named: true };
+  const foreign: string[] = [];
+  for (const key of keys.filter((k) => standing(record, k) === 'unexplained')) {
+    if (policy.exclusive) return (await spared(attempt, key, world)) ?? { key, named: false };
+    if (isNew(record, key, keys) && neverUsed(await rotator.lastUsedAt(key.handle)))
+      return { key, named: false };
+    foreign.push(key.handle);
+  }
+  if (keys.length < driver.limit) return null;
+  const former = firstToGo(record, keys);
+  if (former)
+    return (former.active && (await spared(attempt, former, world))) || { key: former, named: false };
+  return noRoom(foreign, driver.limit);
+}
+
+export const noRoom = (foreign: readonly string[], limit: number): Keep =>
+  keep(
+    'clear',
+    'slot',
+    {
+      code: 'LimitExceeded',
+      detail:
+        foreign.length > 0
+          ? `the account holds ${limit} keys or more, and keyturn does not know ${foreign.join(', ')}`
+          : `the account holds ${limit} keys or more, and none of them may go`,
+    },
+    {
+      left: 'unchanged',
+      outcome: 'human',
+      hint: "delete the key that nobody needs, or write exclusive: true where every key of this user is keyturn's",
+    },
+  );
+
+/** Who still uses it is told, or, where the manifest says so, decides. */
+async function spared(attempt: IssuedAttempt, key: IssuedKey, world: World): Promise<Keep | null> {
+  const { policy, rotator, secret } = attempt;
+  if (!key.active) return null;
+  const use = await rotator.lastUsedAt(key.handle);
+  if (!isUsed(use, policy.stillInUseWindow, world.clock.now())) return null;
+  const words =
+    use.r === 'unknown'
+      ? `nobody can say whether ${key.handle} is still in use (${use.code})`
+      : `${key.handle} was last used at ${use.at}`;
+  if (policy.stillInUse === 'warn') {
+    world.emit({ kind: 'note', level: 'warning', secret: secret.name, text: `${words}; it goes now` });
+    return null;
+  }
+  return keep(
+    'clear',
+    'still-in-use',
+    { code: 'IN_USE', detail: words },
+    {
+      left: 'unchanged',
+      outcome: 'human',
+      hint: 'move its user to the current version, or write stillInUse: warn',
+    },
+  );
+}
+
+async function remove(
+  attempt: IssuedAttempt,
+  key: IssuedKey,
+  named: boolean,
+  world: World,
+): Promise<Keep | Lost | null> {
+  const { handle } = key;
+  if (!named) {
+    const problem = await journal(attempt, handle, world);
+    if (problem) return problem;
+  }
+  if (key.active) {
+    const disabled = await attempt.rotator.disable(handle);
+    await world.failpoint('victim.afterDisable');
+    if (disabled.r !== 'done') return undone(disabled);
+  }
+  const removed = await attempt.rotator.remove(handle);
+  await world.failpoint('victim.afterDelete');
+  if (removed.r !== 'done') return undone(removed);
+  attempt.gone.add(handle);
+  return null;
+}
+
+/** Rule 5: the victim's name is in the remote before it is touched. */
+async function journal(attempt: IssuedAttempt, handle: string, world: World): Promise<Keep | Lost | null> {
+  const { record, secret } = attempt;
+  const to = condemned(record, handle);
+  await world.failpoint('victim.beforeCommit');
+  const change = { uid: record.uid, name: secret.name, from: record, to, writes: [] };
+  const outcome = await world.ledger.commit(
+    [change],
+    `keyturn: name what goes of ${secret.name}`,
+    [],
+    ['victim'],
+  );
+  if (outcome.r !== 'committed') return keep('clear', 'push', { code: outcome.r, detail: outcome.detail });
+  if (outcome.lost.length > 0) return { r: 'lost', detail: 'another run took the claim over' };
+  attempt.record = to;
+  await world.failpoint('victim.afterPush');
+  return null;
+}
+
+const undone = (result: Exclude<RemoveResult, { r: 'done' }>): Keep =>
+  result.r === 'unreachable'
+    ? keep('clear', 'unreachable', result)
+    : keep('clear', result.why, result, { outcome: 'human', hint: result.hint });

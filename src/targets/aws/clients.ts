@@ -1,0 +1,105 @@
+/** Signed calls to IAM and STS. The SDK is loaded with the first of them. */
+import type { IAMClient } from '@aws-sdk/client-iam';
+import type { STSClient } from '@aws-sdk/client-sts';
+import type { Target } from '../driver.ts';
+import type { Issued, IssuedJob } from '../issued.ts';
+import { accountOf } from './account.ts';
+
+interface Login {
+  accessKeyId: string;
+  secretAccessKey: string;
+  sessionToken?: string;
+}
+
+/** What both clients are made with. Endpoints come from the manifest alone: the binding says where a key may be sent. */
+function settings(target: Target, login: Login | undefined, maxAttempts: number) {
+  const { region, endpoint, profile } = accountOf(target);
+  const { ca } = target.tls;
+  return {
+    region,
+    maxAttempts,
+    ignoreConfiguredEndpointUrls: true,
+    requestHandler: {
+      connectionTimeout: target.timeout,
+      socketTimeout: target.timeout,
+      ...(ca === undefined ? {} : { httpsAgent: { ca } }),
+    },
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(profile === undefined ? {} : { profile }),
+    ...(login === undefined ? {} : { credentials: login }),
+  };
+}
+
+const pair = ({ handle, value }: Issued): Login => ({ accessKeyId: handle, secretAccessKey: value.reveal() });
+
+async function stsWith(target: Target, login: Login | undefined, maxAttempts: number): Promise<STSClient> {
+  const { STSClient } = await import('@aws-sdk/client-sts');
+  return new STSClient(settings(target, login, maxAttempts));
+}
+
+/** One call, no repetition, a connection of its own: what a value is proven with. */
+export const stsAs = (target: Target, issued: Issued): Promise<STSClient> => stsWith(target, pair(issued), 1);
+
+/** The target's clock by its last answer. */
+export interface Heard {
+  at: string | null;
+}
+
+export interface Clients {
+  heard: Heard;
+  sts: STSClient;
+  iam: IAMClient;
+  /** Never repeats a call: for the one that must not happen twice. */
+  once: IAMClient;
+}
+
+/** As whom the job acts: the user itself, the target's key, or what the environment gives; then in its role. */
+export async function clientsFor({ target, actor, admin, login }: IssuedJob): Promise<Clients> {
+  const own = actor === 'self' ? login : admin && { handle: admin.username, value: admin.password };
+  const base = own && pair(own);
+  const signer = actor === 'target' ? await assumed(target, base) : base;
+  const { IAMClient } = await import('@aws-sdk/client-iam');
+  const heard: Heard = { at: null };
+  const iam = new IAMClient(settings(target, signer, 3));
+  iam.middlewareStack.add(
+    (next) => async (args) => {
+      const result = await next(args);
+      const { headers = {} } = result.response as { headers?: Record<string, string> };
+      // a proxy between may add one of its own behind the first
+      const [first] = /^\w{3}, \d\d \w{3} \d{4} [\d:]{8} GMT/.exec(headers.date ?? '') ?? [];
+      if (first !== undefined) heard.at = new Date(first).toISOString();
+      return result;
+    },
+    { step: 'deserialize', name: 'keyturnHears' },
+  );
+  return {
+    heard,
+    sts: await stsWith(target, signer, 3),
+    iam,
+    once: new IAMClient(settings(target, signer, 1)),
+  };
+}
+
+async function assumed(target: Target, base: Login | undefined): Promise<Login | undefined> {
+  const role = accountOf(target).assumeRole;
+  if (!role) return base;
+  const { AssumeRoleCommand } = await import('@aws-sdk/client-sts');
+  const sts = await stsWith(target, base, 3);
+  try {
+    const { Credentials } = await sts.send(
+      new AssumeRoleCommand({
+        RoleArn: role.arn,
+        RoleSessionName: role.sessionName,
+        ...(role.externalId === undefined ? {} : { ExternalId: role.externalId }),
+      }),
+      { abortSignal: AbortSignal.timeout(target.timeout) },
+    );
+    return {
+      accessKeyId: Credentials?.AccessKeyId ?? '',
+      secretAccessKey: Credentials?.SecretAccessKey ?? '',
+      sessionToken: Credentials?.SessionToken ?? '',
+    };
+  } finally {
+    sts.destroy();
+  }
+}
