@@ -45,7 +45,6 @@ interface Door {
 const doors: Record<string, Door> = {
   mysql2: { places: ['src/targets/mysql/'], heavy: true },
   pg: { places: ['src/targets/postgresql/'], heavy: true },
-  'simple-git': { places: ['src/git/'], heavy: true },
   'age-encryption': { places: ['src/age/age.ts'], heavy: true },
   ssh2: { places: ['src/age/ssh-key-file.ts', 'src/targets/ssh/'], heavy: true },
   '@noble/curves': { places: ['src/age/ssh.ts'], heavy: true },
@@ -217,7 +216,7 @@ describe('the rules see', () => {
     ['a neighbour', 'src/engine/a.ts', `import { x } from './x.ts';`],
     ['an SDK at its door', 'src/targets/postgresql/a.ts', `const { Client } = await import('pg');`],
     ["a heavy SDK's types at its door", 'src/age/age.ts', `import type { Encrypter } from 'age-encryption';`],
-    ['typeof import at its door', 'src/git/a.ts', `type G = typeof import('simple-git');`],
+    ['typeof import at its door', 'src/targets/ssh/a.ts', `type S = typeof import('ssh2');`],
     ['a light SDK at its door', 'src/manifests/a.ts', `import { parseDocument } from 'yaml';`],
     ['a package whose name begins alike', 'src/engine/a.ts', `import limit from 'pg-limit';`],
     ['a comment', 'src/engine/a.ts', `// never process.exit, Date.now() or x.reveal()\n/** new Date() */`],
