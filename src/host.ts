@@ -27,9 +27,16 @@ export function systemHost(): Host {
     cwd: process.cwd(),
     env: process.env,
     home: homedir(),
-    stdin: process.stdin,
-    stdout: process.stdout,
-    stderr: process.stderr,
+    // opened when somebody first reads or writes: that takes milliseconds
+    get stdin() {
+      return process.stdin;
+    },
+    get stdout() {
+      return process.stdout;
+    },
+    get stderr() {
+      return process.stderr;
+    },
     clock: systemClock,
     random: (bytes) => randomBytes(bytes),
     machine: `${hostname()}:${userName()}`,

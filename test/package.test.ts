@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -56,6 +56,28 @@ describe('the packed keyturn', () => {
       status: 0,
       stderr: 'keyturn: valid: 2 targets, 1 role, 5 secrets\n',
     });
+  });
+
+  test('says of a wrong manifest what the sources say, with schemas compiled ahead', () => {
+    const repository = join(folder, 'wrong');
+    cpSync(join(root, 'examples', 'quickstart'), repository, { recursive: true });
+    const file = join(repository, 'manifests', 'wrong.yaml');
+    writeFileSync(
+      file,
+      `apiVersion: keyturn/v1
+kind: RotatedSecret
+metadata: { name: a, tags: [x, x], descripton: a }
+spec: { target: [], schedule: { every: 1x, hour: 25 }, initial: { password: hunter2 }, keep: 0 }
+`,
+    );
+    const packed = keyturn(repository, 'validate');
+    const sources = spawnSync(process.execPath, [join(root, 'src', 'cli.ts'), 'validate'], {
+      cwd: repository,
+      env,
+      encoding: 'utf8',
+    });
+    expect(packed.stderr.split('\n').length).toBeGreaterThan(12);
+    expect(packed).toMatchObject({ status: 1, stderr: sources.stderr });
   });
 
   test('loads the code of age and of git when it is asked for', () => {

@@ -40,9 +40,9 @@ export async function withForeign<T>(
       ['config', 'remote.origin.promisor', 'true'],
       ['config', 'remote.origin.partialclonefilter', 'blob:none'],
     ])
-      done(await git.feed(args), place);
+      done(await git.run(args), place);
     const how = ['--verbose', '--depth=1', '--no-tags', '--filter=blob:none'];
-    const answer = await git.ask(['fetch', ...how, 'origin', `+${ref}:refs/keyturn/read`], call);
+    const answer = await git.run(['fetch', ...how, 'origin', `+${ref}:refs/keyturn/read`], call);
     if (answer.code !== 0) {
       if (/couldn't find remote ref/i.test(answer.err))
         throw new KeyturnError(place, 'there is no such ref', {

@@ -38,7 +38,7 @@ async function followRemote(git: Git, place: Place, tip: Oid, head: Oid | null):
   if (head !== null && !(await isBelow(git, head, tip))) {
     return `${branch} has commits of its own and was left alone: run \`git pull --rebase\``;
   }
-  const dirty = await git.feed(['status', '--porcelain=v1', '-z', '--untracked-files=no'], '', users);
+  const dirty = await git.run(['status', '--porcelain=v1', '-z', '--untracked-files=no'], users);
   if (dirty.code !== 0 || dirty.out.length > 0) {
     return `${branch} was left alone because of uncommitted changes: run \`git pull --ff-only\` when they are committed`;
   }
@@ -47,7 +47,7 @@ async function followRemote(git: Git, place: Place, tip: Oid, head: Oid | null):
   if (moved !== null)
     return `${branch} was left alone (${moved}): run \`git pull --ff-only\` when that is out of the way`;
   const reason = 'keyturn: fast-forward';
-  const update = await git.feed(['update-ref', '-m', reason, place.ref, tip, head ?? '']);
+  const update = await git.run(['update-ref', '-m', reason, place.ref, tip, head ?? '']);
   if (update.code !== 0) {
     await merge(git, tip, old);
     return `${branch} was left alone (${lastWords(update.err)}): run \`git pull --ff-only\``;
@@ -76,11 +76,11 @@ async function followRef(
  */
 export async function shownTree(git: Git, base: Tip): Promise<Oid | null> {
   if (base === null) return emptyTree(git);
-  const history = await git.ask(['rev-list', '--first-parent', `--max-count=${lookBack}`, base]);
+  const history = await git.run(['rev-list', '--first-parent', `--max-count=${lookBack}`, base]);
   const trees = text(history).split('\n');
   if (trees.length < lookBack) trees.push(await emptyTree(git));
   for (const tree of trees) {
-    const same = await git.feed(['diff-index', '--cached', '--quiet', tree, '--', ...written], '', users);
+    const same = await git.run(['diff-index', '--cached', '--quiet', tree, '--', ...written], users);
     if (same.code === 0) return tree;
   }
   return null;
@@ -90,14 +90,14 @@ export async function shownTree(git: Git, base: Tip): Promise<Oid | null> {
 async function merge(git: Git, from: Oid, to: Oid): Promise<string | null> {
   const taken = await inTheWay(git, from, to);
   if (taken !== null) return `${taken} is in the way`;
-  await git.feed(['update-index', '-q', '--refresh'], '', users);
-  const answer = await git.feed(['read-tree', '-m', '-u', from, to], '', users);
+  await git.run(['update-index', '-q', '--refresh'], users);
+  const answer = await git.run(['read-tree', '-m', '-u', from, to], users);
   return answer.code === 0 ? null : lastWords(answer.err);
 }
 
 /** A file of the user's where a new one would go. Git itself takes ignored files for worthless. */
 async function inTheWay(git: Git, from: Oid, to: Oid): Promise<string | null> {
-  const added = await git.feed([
+  const added = await git.run([
     'diff-tree',
     '-r',
     '-z',
@@ -118,4 +118,4 @@ async function inTheWay(git: Git, from: Oid, to: Oid): Promise<string | null> {
 }
 
 const emptyTree = async (git: Git): Promise<Oid> =>
-  text(await git.feed(['hash-object', '-t', 'tree', '-w', '--stdin']));
+  text(await git.run(['hash-object', '-t', 'tree', '-w', '--stdin']));

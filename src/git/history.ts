@@ -4,7 +4,7 @@ import { type Git, text } from './plumbing.ts';
 /** True when `commit` is `tip` or an ancestor of it, as far as the history here reaches. */
 export async function isBelow(git: Git, commit: Oid, tip: Oid): Promise<boolean> {
   // every best common ancestor, because criss-cross merges have several
-  const bases = text(await git.ask(['merge-base', '--all', commit, tip])).split('\n');
+  const bases = text(await git.run(['merge-base', '--all', commit, tip])).split('\n');
   return bases.includes(commit);
 }
 
@@ -17,8 +17,8 @@ export interface Head {
 
 export async function readHead(git: Git): Promise<Head> {
   const [commit, ref] = await Promise.all([
-    git.ask(['rev-parse', '--verify', '--quiet', 'HEAD^{commit}']),
-    git.ask(['symbolic-ref', '--quiet', 'HEAD']),
+    git.run(['rev-parse', '--verify', '--quiet', 'HEAD^{commit}']),
+    git.run(['symbolic-ref', '--quiet', 'HEAD']),
   ]);
   return { commit: text(commit) || null, ref: text(ref) || null };
 }

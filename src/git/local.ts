@@ -6,7 +6,7 @@ import { isRace } from './refusals.ts';
 
 export function localPlace(git: Git, ref: string): Place {
   const look = async () =>
-    text(await git.ask(['rev-parse', '--verify', '--quiet', `${ref}^{commit}`])) || null;
+    text(await git.run(['rev-parse', '--verify', '--quiet', `${ref}^{commit}`])) || null;
   return {
     name: `this repository (${ref}), no remote`,
     ref,
@@ -16,7 +16,7 @@ export function localPlace(git: Git, ref: string): Place {
     contains: (tip, commit) => isBelow(git, commit, tip),
     async send(commit, base, subject) {
       const reason = `keyturn: ${subject}`;
-      const answer = await git.feed(['update-ref', '--create-reflog', '-m', reason, ref, commit, base ?? '']);
+      const answer = await git.run(['update-ref', '--create-reflog', '-m', reason, ref, commit, base ?? '']);
       if (answer.code === 0) return { r: 'sent' };
       const detail = lastWords(answer.err);
       if (answer.timedOut) return { r: 'lost', detail };

@@ -87,7 +87,7 @@ export async function openRepository(cwd: string, options: OpenOptions): Promise
     },
     changedPaths: (paths) => changedPaths(git, paths),
     async readAt(revision, folders) {
-      const commit = await git.ask([
+      const commit = await git.run([
         'rev-parse',
         '--verify',
         '--quiet',
@@ -124,7 +124,7 @@ async function topLevel(cwd: string, env: NodeJS.ProcessEnv): Promise<string> {
   const here = resolve(cwd);
   const init = { hint: 'go to the repository that holds keyturn.yaml, or run `git init` and `keyturn init`' };
   if (!existsSync(here)) throw new KeyturnError(here, 'no such directory', init);
-  const answer = await createGit(here, env).ask(['rev-parse', '--show-toplevel']);
+  const answer = await createGit(here, env).run(['rev-parse', '--show-toplevel']);
   if (answer.code === 0) return text(answer);
   if (answer.err.includes('dubious ownership')) {
     throw new KeyturnError(here, 'the repository belongs to another user', {
@@ -142,7 +142,7 @@ async function topLevel(cwd: string, env: NodeJS.ProcessEnv): Promise<string> {
 async function changedPaths(git: Git, paths: string[]): Promise<string[]> {
   if (paths.length === 0) return [];
   const args = ['status', '--porcelain=v1', '-z', '--no-renames', '--untracked-files=all', '--', ...paths];
-  const answer = done(await git.feed(args, '', { worktree: true }), 'git status');
+  const answer = done(await git.run(args, { worktree: true }), 'git status');
   return answer.out
     .toString()
     .split('\0')

@@ -12,6 +12,8 @@ export interface Answer {
 }
 
 export interface Call {
+  /** What git reads on its standard input; nothing when absent. */
+  input?: Uint8Array | string;
   /** For calls over the network: milliseconds from start to end, whatever git prints meanwhile. */
   network?: number;
   /** Added to the minimal environment. */
@@ -23,45 +25,14 @@ export interface Call {
 export interface Git {
   /** Directory git runs in: the top level, once it is known. */
   readonly cwd: string;
-  /** Questions and network calls, through simple-git. Never throws for an exit code. */
-  ask(args: string[], call?: Call): Promise<Answer>;
-  /** Object plumbing: bytes in, bytes out. Never throws for an exit code. */
-  feed(args: string[], input?: Uint8Array | string, call?: Call): Promise<Answer>;
+  /** One process: bytes in, bytes out. Never throws for an exit code. */
+  run(args: readonly string[], call?: Call): Promise<Answer>;
 }
 
 /** Local calls end in milliseconds; a signing program may wait for a person. */
 const localLimit = 120_000;
-
-/**
- * simple-git refuses settings that can start programs. Here they come from us or from the user's own
- * environment, never from the repository, so all are let through.
- */
-const unsafe = {
-  allowUnsafeAlias: true,
-  allowUnsafeAskPass: true,
-  allowUnsafeCommandBinaries: true,
-  allowUnsafeConfigEnvCount: true,
-  allowUnsafeConfigPaths: true,
-  allowUnsafeCredentialHelper: true,
-  allowUnsafeDiffExternal: true,
-  allowUnsafeDiffTextConv: true,
-  allowUnsafeEditor: true,
-  allowUnsafeExec: true,
-  allowUnsafeFilter: true,
-  allowUnsafeFsMonitor: true,
-  allowUnsafeGitProxy: true,
-  allowUnsafeGpgProgram: true,
-  allowUnsafeHooksPath: true,
-  allowUnsafeInclude: true,
-  allowUnsafeMergeDriver: true,
-  allowUnsafePack: true,
-  allowUnsafePager: true,
-  allowUnsafeProtocolOverride: true,
-  allowUnsafeSshCommand: true,
-  allowUnsafeSubmodule: true,
-  allowUnsafeTemplateDir: true,
-  allowUnsafeUrlRewrite: true,
-};
+/** A killed git may leave a transport helper that holds the pipes: so long, then without it. */
+const helperLimit = 1_000;
 
 const notInstalled = (cause?: unknown) =>
   new KeyturnError('git', 'cannot be started', {
@@ -85,41 +56,7 @@ export function createGit(cwd: string, env: NodeJS.ProcessEnv): Git {
   const terminal = Boolean(process.stdin.isTTY && process.stderr.isTTY);
   const base = childEnvironment(env, terminal);
 
-  async function ask(args: string[], call: Call = {}): Promise<Answer> {
-    const { simpleGit } = await import('simple-git');
-    const child = { ...base, ...call.env };
-    let answer: Answer | undefined;
-    const git = simpleGit({
-      baseDir: cwd,
-      config: settings(call),
-      allowEnvironment: Object.keys(child),
-      unsafe,
-      timeout: { block: call.network ?? localLimit, stdOut: false, stdErr: false },
-      // a killed git may leave a transport helper that holds the pipes: one second, then without it
-      completion: { onClose: true, onExit: 1_000 },
-      // simple-git's own rule takes a failure without words for success, and hides the exit code
-      errors: (error, result) => {
-        answer = {
-          code: result.exitCode ?? -1,
-          out: Buffer.concat(result.stdOut),
-          err: Buffer.concat(result.stdErr).toString(),
-          timedOut: error !== undefined && !Buffer.isBuffer(error) && error.message.includes('timeout'),
-        };
-        return undefined;
-      },
-    });
-    await git.env(child).raw(args);
-    if (answer === undefined || /spawn \S+ ENOENT/.test(answer.err)) {
-      throw notInstalled();
-    }
-    return answer;
-  }
-
-  /**
-   * Not simple-git: it never closes stdin when the content is empty, keeps stdout as bytes for two commands
-   * only, and waits 50 ms after a command that prints nothing, which is what plumbing does.
-   */
-  function feed(args: string[], input: Uint8Array | string = '', call: Call = {}): Promise<Answer> {
+  function run(args: readonly string[], call: Call = {}): Promise<Answer> {
     const child = spawn('git', [...settings(call).flatMap((setting) => ['-c', setting]), ...args], {
       cwd,
       env: { ...base, ...call.env },
@@ -133,21 +70,29 @@ export function createGit(cwd: string, env: NodeJS.ProcessEnv): Git {
     child.stderr.on('data', (bytes: Buffer) => err.push(bytes));
     // git may stop reading before the end; its exit code says why
     child.stdin.on('error', () => undefined);
-    child.stdin.end(input);
+    child.stdin.end(call.input ?? '');
     return new Promise((resolve, reject) => {
+      let patience: NodeJS.Timeout | undefined;
       child.on('error', (error) => reject(notInstalled(error)));
-      child.on('close', (code) =>
+      child.on('exit', () => {
+        patience = setTimeout(() => {
+          child.stdout.destroy();
+          child.stderr.destroy();
+        }, helperLimit);
+      });
+      child.on('close', (code) => {
+        clearTimeout(patience);
         resolve({
           code: code ?? -1,
           out: Buffer.concat(out),
           err: Buffer.concat(err).toString(),
           timedOut: child.killed,
-        }),
-      );
+        });
+      });
     });
   }
 
-  return { cwd, ask, feed };
+  return { cwd, run };
 }
 
 /** What git printed, without the last line end. */

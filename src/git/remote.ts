@@ -23,35 +23,34 @@ export function remotePlace(git: Git, { remote, ref, clock, timeout }: Remote): 
   const call = { network: timeout };
 
   async function fetchWith(depth: string[]): Promise<Answer> {
-    // an empty refmap keeps the remote-tracking refs where they are; --verbose spares simple-git's wait
-    // for the first output of a silent command
-    const still = ['--verbose', '--no-tags', '--no-prune', '--no-write-fetch-head', '--refmap='];
+    // an empty refmap keeps the remote-tracking refs where they are
+    const still = ['--no-tags', '--no-prune', '--no-write-fetch-head', '--refmap='];
     for (let tries = 1; ; tries++) {
-      const answer = await git.ask(['fetch', ...still, ...depth, remote, `+${ref}:${pin}`], call);
+      const answer = await git.run(['fetch', ...still, ...depth, remote, `+${ref}:${pin}`], call);
       if (answer.code === 0 || !isRace(answer) || tries === lockTries) return answer;
       await clock.sleep(50 * tries);
     }
   }
 
-  const isShallow = async () => text(await git.ask(['rev-parse', '--is-shallow-repository'])) === 'true';
+  const isShallow = async () => text(await git.run(['rev-parse', '--is-shallow-repository'])) === 'true';
 
   async function fetch(): Promise<Tip> {
     // In a shallow clone that never saw the branch, one commit is enough. Where it has been seen, only what
     // is new comes; a depth would cut off the history that the user has.
     const seen = [pin, ref, ref.replace(/^refs\/heads\//, `refs/remotes/${remote}/`)];
     const once =
-      (await isShallow()) && text(await git.ask(['for-each-ref', '--format=%(refname)', ...seen])) === '';
+      (await isShallow()) && text(await git.run(['for-each-ref', '--format=%(refname)', ...seen])) === '';
     const answer = await fetchWith(once ? ['--depth=1'] : []);
     if (answer.code !== 0) {
       if (!/couldn't find remote ref/i.test(answer.err)) throw unreadable(name, answer);
-      await git.feed(['update-ref', '-d', pin]);
+      await git.run(['update-ref', '-d', pin]);
       return null;
     }
-    return text(await git.ask(['rev-parse', '--verify', `${pin}^{commit}`]));
+    return text(await git.run(['rev-parse', '--verify', `${pin}^{commit}`]));
   }
 
   async function look(): Promise<Tip> {
-    const answer = await git.ask(['ls-remote', '--refs', remote, ref], call);
+    const answer = await git.run(['ls-remote', '--refs', remote, ref], call);
     if (answer.code !== 0) throw unreadable(name, answer);
     const line = text(answer)
       .split('\n')
@@ -82,7 +81,7 @@ export function remotePlace(git: Git, { remote, ref, clock, timeout }: Remote): 
     async send(commit, base) {
       const lease = `--force-with-lease=${ref}:${base ?? ''}`;
       const args = ['push', '--porcelain', '--no-verify', lease, remote, `${commit}:${ref}`];
-      return sentence(await git.ask(args, call));
+      return sentence(await git.run(args, call));
     },
   };
 }

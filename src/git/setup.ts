@@ -12,7 +12,7 @@ const wanted =
 
 /** One look at the settings that matter. */
 export async function readSettings(git: Git): Promise<Settings> {
-  const answer = await git.ask(['config', '--null', '--get-regexp', wanted]);
+  const answer = await git.run(['config', '--null', '--get-regexp', wanted]);
   const settings: Settings = new Map();
   if (answer.code === 1) return settings;
   for (const entry of done(answer, 'git config').out.toString().split('\0').filter(Boolean)) {
@@ -47,7 +47,7 @@ export async function chooseRef(
   env: NodeJS.ProcessEnv,
 ): Promise<string> {
   if (stateRef !== undefined) {
-    const valid = await git.ask(['check-ref-format', stateRef]);
+    const valid = await git.run(['check-ref-format', stateRef]);
     if (stateRef.startsWith('refs/') && valid.code === 0) return stateRef;
     throw new KeyturnError('state.ref', `"${stateRef}" is not the full name of a ref`, {
       hint: 'write it like `refs/heads/keyturn-state`',

@@ -35,7 +35,7 @@ export function sideRefs(
   const call = { network: timeout };
   const refs = async (prefix: string): Promise<string[]> => {
     if (remote === null) return [];
-    const answer = await git.ask(['ls-remote', '--refs', remote, `${folder}${prefix}*`], call);
+    const answer = await git.run(['ls-remote', '--refs', remote, `${folder}${prefix}*`], call);
     return text(answer)
       .split('\n')
       .flatMap((line) => line.split('\t')[1] ?? []);
@@ -52,7 +52,7 @@ export function sideRefs(
         };
         const commit = await writeCommit(git, publication, who, random);
         const args = ['push', '--porcelain', '--no-verify', remote, `${commit}:${folder}${name}`];
-        const sent = sentence(await git.ask(args, call));
+        const sent = sentence(await git.run(args, call));
         return sent.r === 'sent' ? null : sent.detail;
       } catch {
         return 'git failed';
@@ -63,19 +63,19 @@ export function sideRefs(
       for (const ref of await refs(prefix)) {
         const pin = ref.replace(/^refs\/heads\//, 'refs/keyturn/');
         const fetch = ['fetch', '--verbose', '--no-tags', '--no-write-fetch-head', '--refmap=', '--depth=1'];
-        const answer = await git.ask([...fetch, remote ?? '', `+${ref}:${pin}`], call);
+        const answer = await git.run([...fetch, remote ?? '', `+${ref}:${pin}`], call);
         if (answer.code !== 0) continue;
-        const commit = text(await git.ask(['rev-parse', '--verify', `${pin}^{commit}`]));
+        const commit = text(await git.run(['rev-parse', '--verify', `${pin}^{commit}`]));
         const blobs = await readBlobs(git, [...(await listFiles(git, commit, ['values'])).values()]);
         found.push(...blobs.values());
-        await git.feed(['update-ref', '-d', pin]);
+        await git.run(['update-ref', '-d', pin]);
       }
       return found;
     },
     async drop(prefix) {
       const gone = await refs(prefix);
       if (remote !== null && gone.length > 0)
-        await git.ask(['push', '--porcelain', '--no-verify', remote, ...gone.map((ref) => `:${ref}`)], call);
+        await git.run(['push', '--porcelain', '--no-verify', remote, ...gone.map((ref) => `:${ref}`)], call);
     },
   };
 }

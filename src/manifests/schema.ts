@@ -1,62 +1,25 @@
 /** Documents -> manifests of the written form, by the JSON Schemas that editors use too. */
-import type { ErrorObject, ValidateFunction } from 'ajv';
+import type { ErrorObject } from 'ajv';
 import type { ManifestDocument } from './parse.ts';
 import type { Problems } from './problems.ts';
 import { explain } from './schema-words.ts';
 import { didYouMean } from './suggest.ts';
+import type { Kind, Validators } from './validators.ts';
 import type { WrittenManifest } from './written.ts';
 
 export const apiVersion = 'keyturn/v1';
 
-const files = {
-  Project: 'project.schema.json',
-  Target: 'target.schema.json',
-  Role: 'role.schema.json',
-  RotatedSecret: 'rotated-secret.schema.json',
-} as const;
+/** In the order in which they are named to people. */
+const kinds: readonly Kind[] = ['Project', 'Target', 'Role', 'RotatedSecret'];
 
-export type Kind = keyof typeof files;
-
-const isKind = (word: unknown): word is Kind => typeof word === 'string' && Object.hasOwn(files, word);
+const isKind = (word: unknown): word is Kind => kinds.some((kind) => kind === word);
 
 export interface Manifest<Written extends WrittenManifest = WrittenManifest> {
   document: ManifestDocument;
   written: Written;
 }
 
-let compiled: Promise<Record<Kind, ValidateFunction>> | undefined;
-
-async function compile(): Promise<Record<Kind, ValidateFunction>> {
-  const [{ Ajv2020 }, { readFile }] = await Promise.all([
-    import('ajv/dist/2020.js'),
-    import('node:fs/promises'),
-  ]);
-  const ajv = new Ajv2020({
-    allErrors: true,
-    verbose: true,
-    strict: true,
-    strictRequired: false,
-    strictTypes: false,
-    validateFormats: false,
-  });
-  for (const file of Object.values(files)) {
-    ajv.addSchema(
-      JSON.parse(await readFile(new URL(`../../schemas/${file}`, import.meta.url), 'utf8')),
-      file,
-    );
-  }
-  const validator = (kind: Kind): ValidateFunction => {
-    const validate = ajv.getSchema(files[kind]);
-    if (validate === undefined) throw new Error(`no schema for ${kind}`);
-    return validate;
-  };
-  return {
-    Project: validator('Project'),
-    Target: validator('Target'),
-    Role: validator('Role'),
-    RotatedSecret: validator('RotatedSecret'),
-  };
-}
+let loaded: Promise<Validators> | undefined;
 
 /** `keyturn/v2` and later: written for a newer keyturn. */
 export function isFuture(document: ManifestDocument): boolean {
@@ -98,13 +61,12 @@ export async function readManifest(
   }
   if (!isKind(kind)) {
     const what = kind === undefined ? 'kind is missing' : 'there is no such kind';
-    const kinds = Object.keys(files);
     const hint = didYouMean(typeof kind === 'string' ? kind : '', kinds, `write one of ${kinds.join(', ')}`);
     problems.add(document.at('/kind'), subject, what, hint);
     return undefined;
   }
-  compiled ??= compile();
-  const validate = (await compiled)[kind];
+  loaded ??= import('./validators.ts').then(({ loadValidators }) => loadValidators());
+  const validate = (await loaded)[kind];
   if (validate(value)) return { document, written: value as WrittenManifest };
   const errors: ErrorObject[] = validate.errors ?? [];
   for (const { pointer, what, hint } of explain(errors))
