@@ -96,4 +96,15 @@ const { metafile } = await build({
   },
   plugins: [compiledSchemas, bare],
 });
+await build({
+  absWorkingDir: root,
+  entryPoints: ['src/rotator/index.ts'],
+  outfile: join(outdir, 'rotator', 'index.js'),
+  bundle: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node22.12',
+  logLevel: 'warning',
+  plugins: [bare],
+});
 writeFileSync(join(outdir, 'THIRD-PARTY.txt'), notices(Object.keys(metafile.inputs)));

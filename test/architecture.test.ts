@@ -22,6 +22,7 @@ const rooms = [
       'src/host.ts',
       'src/password.ts',
       'src/version.ts',
+      'src/rotator/',
     ],
   ],
   ['age', ['src/age/']],
@@ -53,6 +54,7 @@ const doors: Record<string, Door> = {
   yaml: { places: ['src/manifests/'], heavy: false },
   commander: { places: ['src/cli.ts', 'src/commands/'], heavy: false },
   '@inquirer': { places: ['src/output/', 'src/commands/'], heavy: true },
+  jose: { places: ['src/rotator/'], heavy: false },
   nodemailer: { places: ['src/output/notify/'], heavy: true },
   'log-update': { places: ['src/output/'], heavy: true },
 };

@@ -28,6 +28,8 @@ export interface RotatorFixture {
   readonly statement: RegExp;
   /** Where the wire cannot be read: makes the server itself fail like this at its next change. True when it has. */
   fault?(fault: Fault, job: RotationJob): Promise<() => boolean>;
+  /** A part of what every preflight with the target's login says. */
+  readonly warning?: string;
   /** Random values that go through a login; fewer where one takes long. Default 25. */
   readonly draws?: number;
   start(): Promise<void>;
@@ -44,7 +46,8 @@ export { freshValue } from './conformance-bench.ts';
 
 /** Registers the one suite that defines "rotator". A driver that does not run it is not registered. */
 export function describeRotator(name: string, fixture: RotatorFixture, more: () => void = () => {}): void {
-  const { driver, can } = fixture;
+  const { driver, can, warning } = fixture;
+  const said = warning === undefined ? [] : [expect.stringContaining(warning)];
   const bench = makeBench(driver);
   const { rotatorOf, behind, draw, currentOf, heard } = bench;
 
@@ -77,7 +80,8 @@ export function describeRotator(name: string, fixture: RotatorFixture, more: () 
         const rotator = rotatorOf(job);
         const [value, text] = draw();
         const preflight = await heard(rotator.preflight());
-        expect(preflight).toMatchObject({ r: 'ready', warnings: [], witness: can.witness[actor] });
+        const warnings = actor === 'target' ? said : [];
+        expect(preflight).toMatchObject({ r: 'ready', warnings, witness: can.witness[actor] });
         expect(await heard(rotator.set(value, baselineOf(preflight)))).toMatchObject({ r: 'applied' });
         expect(await heard(rotator.probe(value))).toMatchObject({ r: 'ok' });
         expect(await fixture.accepts(job.username, text)).toBe(true);
@@ -112,8 +116,8 @@ export function describeRotator(name: string, fixture: RotatorFixture, more: () 
         async (fault) => {
           const [job, proxy] = await behind(await fixture.account({ actor }));
           const [value, text] = draw();
-          const hasty = { ...job, target: { ...job.target, timeout: 2_000 } };
-          const baseline = baselineOf(await heard(rotatorOf(hasty).preflight()));
+          const hasty = { ...job, target: { ...job.target, timeout: 3_500 } };
+          const baseline = baselineOf(await heard(rotatorOf(job).preflight()));
           if (fixture.fault === undefined) proxy.cut(fixture.statement, fault);
           const struck = (await fixture.fault?.(fault, job)) ?? (() => proxy.struck);
           expect(await heard(rotatorOf(hasty).set(value, baseline))).toMatchObject({ r: 'ambiguous' });
@@ -195,7 +199,8 @@ export function describeRotator(name: string, fixture: RotatorFixture, more: () 
       const job = { ...(await fixture.account({ actor: 'target' })), current: draw()[0] };
       const rotator = rotatorOf(job);
       const preflight = await heard(rotator.preflight());
-      expect(preflight).toMatchObject({ r: 'ready', warnings: [expect.stringContaining('not accepted')] });
+      const warnings = [...said, expect.stringContaining('not accepted')];
+      expect(preflight).toMatchObject({ r: 'ready', warnings });
       expect(await heard(rotator.set(draw()[0], baselineOf(preflight)))).toMatchObject({ r: 'applied' });
     });
 

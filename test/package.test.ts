@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -88,5 +88,42 @@ spec: { target: [], schedule: { every: 1x, hour: 25 }, initial: { password: hunt
     const listed = keyturn(join(folder, 'quickstart'), 'list', '--identity', join(project, 'identity'));
     expect(listed.stderr).toContain('keyturn: error: ');
     expect(listed.stderr).not.toContain('internal error');
+  });
+
+  test('gives authors of rotators a typed helper that loads nothing else of keyturn', () => {
+    const project = mkdtempSync(join(folder, 'rotator-'));
+    writeFileSync(
+      join(project, 'rotator.mts'),
+      [
+        `import { memoryAnswers, type RotatorRules, verifyRequest } from 'keyturn/rotator';`,
+        `const rules: RotatorRules = { trust: { keys: { keys: [] } }, audience: 'x', answers: memoryAnswers() };`,
+        `const verdict = await verifyRequest({ method: 'POST', headers: {}, body: new Uint8Array() }, rules);`,
+        `const status: 'new' | number = verdict.r === 'new' ? verdict.r : verdict.reply.status;`,
+        'console.log(status);',
+      ].join('\n'),
+    );
+    const tsc = join(root, 'node_modules', '.bin', 'tsc');
+    const types = join(root, 'node_modules', '@types');
+    const options = [
+      '--module',
+      'nodenext',
+      '--strict',
+      '--types',
+      'node',
+      '--typeRoots',
+      types,
+      'rotator.mts',
+    ];
+    const compiled = spawnSync(tsc, options, { cwd: project, env, encoding: 'utf8' });
+    expect(compiled).toMatchObject({ status: 0, stdout: '' });
+    expect(execFileSync(process.execPath, ['rotator.mjs'], { cwd: project, encoding: 'utf8' })).toBe('401\n');
+    const built = join(folder, 'node_modules', 'keyturn', 'dist', 'rotator');
+    const imports = readdirSync(built)
+      .filter((file) => file.endsWith('.js'))
+      .flatMap((file) => [...readFileSync(join(built, file), 'utf8').matchAll(/from ["'](.+?)["']/g)])
+      .map(([, from]) => from);
+    expect(new Set(imports.filter((from) => !from?.startsWith('./') && !from?.startsWith('node:')))).toEqual(
+      new Set(['jose']),
+    );
   });
 });

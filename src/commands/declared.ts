@@ -152,7 +152,30 @@ export function describe(run: Run): Command {
     .action((options, command) =>
       run(async (c) => (await import('./keygen.ts')).keygen(c, options), command),
     );
+  forRotators(program, run);
   return program;
+}
+
+function forRotators(program: Command, run: Run): void {
+  program
+    .command('jwks')
+    .description('print the public keys by which custom rotators know us')
+    .option('--kid <kids...>', 'only of these signers')
+    .action((options, command) => run(async (c) => (await import('./jwks.ts')).jwks(c, options), command));
+  program
+    .command('rotator')
+    .description('for rotators that exist: rotator serve-validation answers who sent a request')
+    .command('serve-validation')
+    .description('the validation endpoint that rotators written for other platforms ask')
+    .requiredOption('--jwks <file>', 'what keyturn jwks printed')
+    .requiredOption('--audience <urls...>', 'the url of each target that is validated for')
+    .option('--access-id <id>', 'accept only requests of this project')
+    .option('--listen <host:port>', 'where to listen', '127.0.0.1:8414')
+    .option('--cert <file>', 'serve https with this certificate (PEM)')
+    .option('--key <file>', 'and its private key')
+    .action((options, command) =>
+      run(async (c) => (await import('./serve-validation.ts')).serveValidation(c, options), command),
+    );
 }
 
 function waysOut(program: Command, run: Run): void {

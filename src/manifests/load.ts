@@ -23,7 +23,7 @@ export interface LoadOptions {
  */
 export async function loadManifests(root: string, options: LoadOptions = {}): Promise<Desired> {
   const problems = new Problems();
-  return assemble(await findManifests(root, problems), root, options, problems);
+  return assemble(findManifests(root, problems), root, options, problems);
 }
 
 /** The same for texts from elsewhere, e.g. another commit. Files that manifests name are still read below `root`. */

@@ -11,7 +11,6 @@ import {
   LineCounter,
   type Node,
   parseAllDocuments,
-  visit,
 } from 'yaml';
 import type { Source } from './model.ts';
 import type { Problems } from './problems.ts';
@@ -55,24 +54,24 @@ const syntax: Record<string, [what: string, hint: string]> = {
   RESOURCE_EXHAUSTION: ['nested too deeply', 'a manifest is a few levels deep'],
 };
 
-/** Documents of one file. Empty ones are skipped; unreadable ones are reported, each once. */
+const options = {
+  prettyErrors: false,
+  uniqueKeys: false,
+  resolveKnownTags: false,
+  schema: 'core',
+} as const;
+
+/**
+ * Documents of one file. Empty ones are skipped; unreadable ones are reported, each once. Only the data is kept: a
+ * syntax tree is ten times larger than its text, so a mistake found later has its place looked up in the text anew.
+ */
 export function parseFile(file: ManifestFile, problems: Problems): ParsedFile {
   const lines = new LineCounter();
-  const source = (offset: number): Source => {
-    const { line, col } = lines.linePos(offset);
-    return { file: file.path, line: Math.max(line, 1), column: Math.max(col, 1) };
-  };
-  const options = {
-    lineCounter: lines,
-    prettyErrors: false,
-    uniqueKeys: false,
-    resolveKnownTags: false,
-    schema: 'core',
-  } as const;
+  const source = (offset: number): Source => sourceOf(file, lines, offset);
   const documents: ManifestDocument[] = [];
   let complete = true;
-  const parsed = parseAllDocuments(file.text, options);
-  for (const document of Array.isArray(parsed) ? parsed : []) {
+  const parsed = parseAllDocuments(file.text, { ...options, lineCounter: lines });
+  for (const [index, document] of (Array.isArray(parsed) ? parsed : []).entries()) {
     const number = documents.length + 1;
     const report = (offset: number, what: string, hint: string): void => {
       complete = false;
@@ -87,15 +86,34 @@ export function parseFile(file: ManifestFile, problems: Problems): ParsedFile {
     } else if (isPlain(document, report)) {
       const value: unknown = document.toJS({ maxAliasCount: 0 });
       if (value === null) continue;
+      const start = source(offsetOf(document, ''));
       documents.push({
         file: file.path,
         value,
         subject: subjectOf(value, number),
-        at: (pointer) => source(offsetOf(document, pointer)),
+        at: (pointer) => (pointer === '' ? start : locate(file, index, pointer)),
       });
     }
   }
   return { documents, complete };
+}
+
+/** The file that a mistake was found in last: it seldom has one alone. */
+let reread: { file: ManifestFile; lines: LineCounter; documents: readonly Document[] } | undefined;
+
+function locate(file: ManifestFile, index: number, pointer: string): Source {
+  if (reread?.file !== file) {
+    const lines = new LineCounter();
+    const parsed = parseAllDocuments(file.text, { ...options, lineCounter: lines });
+    reread = { file, lines, documents: Array.isArray(parsed) ? parsed : [] };
+  }
+  const document = reread.documents[index];
+  return sourceOf(file, reread.lines, document === undefined ? 0 : offsetOf(document, pointer));
+}
+
+function sourceOf({ path }: ManifestFile, lines: LineCounter, offset: number): Source {
+  const { line, col } = lines.linePos(offset);
+  return { file: path, line: Math.max(line, 1), column: Math.max(col, 1) };
 }
 
 /** Reports whatever YAML can do beyond plain data. */
@@ -113,21 +131,25 @@ function isPlain(document: Document, report: (offset: number, what: string, hint
   if (directives?.explicit === true && directives.version !== '1.2') {
     refuse(document, 'only YAML 1.2 is read', 'remove the %YAML line');
   }
-  visit(document.contents, (_, node) => {
+  const look = (node: unknown): void => {
     if (isAlias(node)) refuse(node, 'aliases are not allowed', 'write the value out where it is used');
     else if (isNode(node) && node.tag !== undefined && !plain.test(node.tag)) {
       refuse(node, 'custom tags are not allowed', 'remove the word that begins with an exclamation mark');
     }
+    if (isSeq(node)) for (const item of node.items) look(item);
     if (!isMap(node)) return;
     const seen = new Set<string>();
-    for (const { key } of node.items) {
+    for (const { key, value } of node.items) {
       if (isScalar(key)) {
         const name = String(key.value);
         if (seen.has(name)) refuse(key, 'the same key stands twice in one map', 'keep one of the two');
         seen.add(name);
       } else if (!isAlias(key)) refuse(node, 'a key must be a plain word', 'write key: value');
+      look(key);
+      look(value);
     }
-  });
+  };
+  look(document.contents);
   return fine;
 }
 

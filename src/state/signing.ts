@@ -13,6 +13,8 @@ import { Secret } from '../secret.ts';
 export interface Signer {
   kid: string;
   sign(bytes: Uint8Array): Uint8Array;
+  /** A compact JWT (RFC 7519, EdDSA) of these claims. It begins with `eyJ`, so no envelope is ever mistaken for one. */
+  token(claims: Record<string, string | number>): Secret;
 }
 
 /** PKCS #8 (RFC 8410) around a raw Ed25519 seed. */
@@ -58,10 +60,32 @@ export function generateSeed(): { seed: Secret; publicKey: string } {
   return { seed, publicKey: publicText(pair.publicKey) };
 }
 
-/** Signs envelopes, and nothing else, with `key`. */
+/** Signs envelopes and tokens, and nothing else, with `key`. */
 export function signerOf(kid: string, key: KeyObject): Signer {
-  return { kid, sign: (bytes) => sign(null, Buffer.concat([domain, bytes]), key) };
+  const part = (json: object): string => Buffer.from(JSON.stringify(json)).toString('base64url');
+  return {
+    kid,
+    sign: (bytes) => sign(null, Buffer.concat([domain, bytes]), key),
+    token: (claims) => {
+      const signed = `${part({ alg: 'EdDSA', typ: 'JWT', kid })}.${part(claims)}`;
+      return new Secret(`${signed}.${sign(null, Buffer.from(signed), key).toString('base64url')}`);
+    },
+  };
 }
+
+/** Public keys as the verifiers of our tokens want them (RFC 7517). */
+export const jwksOf = (
+  keys: ReadonlyMap<string, KeyObject>,
+): { keys: { kty: string; crv: string; x: string; kid: string; alg: string; use: string }[] } => ({
+  keys: [...keys].map(([kid, key]) => ({
+    kty: 'OKP',
+    crv: 'Ed25519',
+    x: key.export({ format: 'jwk' }).x ?? '',
+    kid,
+    alg: 'EdDSA',
+    use: 'sig',
+  })),
+});
 
 /** Whether `signature` was made by a `Signer` that holds the private half of `key`. */
 export function isSignedBy(key: KeyObject, bytes: Uint8Array, signature: Uint8Array): boolean {

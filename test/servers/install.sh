@@ -84,6 +84,13 @@ need openssl "$(command -v openssl || echo /usr/bin/openssl)" openssl
 need sshd /usr/sbin/sshd openssh-server openssh-client
 need sudo "$(command -v sudo || echo /usr/bin/sudo)" sudo
 
+# PerSourcePenalties came with OpenSSH 9.8. Where the system's is older and no newer one can be had, one test is skipped.
+older() { sshd -V 2>&1 | sed -n 's/^OpenSSH_\([0-9]*\)\.\([0-9]*\).*/\1 \2/p' | { read -r a b && [ $((a * 100 + b)) -lt 908 ]; }; }
+if [ "$(system ID)" = debian ] && PATH=$PATH:/usr/sbin older; then
+  if [ ! -e "$cache/trixie-openssh/usr/sbin/sshd" ]; then need mmdebstrap /usr/bin/mmdebstrap mmdebstrap; fi
+  unpack newer-openssh trixie-openssh /usr/sbin/sshd trixie main "$(mirror debian)" openssh-server
+fi
+
 if is_oracle; then
   # Their packages exclude each other, so MariaDB is only unpacked.
   there 'mysql'

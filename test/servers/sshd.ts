@@ -6,6 +6,7 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Fault } from './cut-proxy.ts';
+import { newer } from './openssh.ts';
 
 export interface SshdOptions {
   /** Lines before everything else in `sshd_config`: the first one wins there. */
@@ -14,6 +15,8 @@ export interface SshdOptions {
   pam?: boolean;
   /** Lines for `/etc/pam.d/sshd` in place of the plain `auth` one. */
   auth?: readonly string[];
+  /** OpenSSH 9.8 or newer, see `penalizes`. Without PAM. */
+  newer?: boolean;
 }
 
 export interface SshServer {
@@ -28,6 +31,11 @@ export interface SshServer {
   addUser(name: string, password: string, more?: { shell?: string; sudo?: string }): void;
   /** The next `chpasswd` or `passwd` fails like this. True once it has. */
   arm(fault: Fault): () => boolean;
+  /** Ends every session as it stands, and begins anew on the same port with the same accounts. */
+  restart(): void;
+  /** New connections get no answer until `wake`. */
+  hang(): void;
+  wake(): void;
   stop(): Promise<void>;
 }
 
@@ -59,7 +67,9 @@ export async function startSshd(options: SshdOptions = {}): Promise<SshServer> {
   execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'host', '-f', at('host_key')]);
   const blob = readFileSync(at('host_key.pub'), 'utf8').split(' ')[1] ?? '';
   const fingerprint = `SHA256:${createHash('sha256').update(Buffer.from(blob, 'base64')).digest('base64').replace(/=+$/, '')}`;
-  writeFileSync(at('sshd_config'), configOf(options, port, home).join('\n'));
+  const { program, config } = options.newer ? newer(home) : { program: '/usr/sbin/sshd', config: [] };
+  const given = { ...options, config: [...(options.config ?? []), ...config] };
+  writeFileSync(at('sshd_config'), configOf(given, port, home).join('\n'));
   writeFileSync(at('pam_sshd'), pamOf(options).join('\n'));
   writeFileSync(at('log'), '');
   for (const name of ['chpasswd', 'passwd'])
@@ -76,6 +86,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<SshServer> {
       setUp,
       'sh',
       home,
+      program,
     ],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   );
@@ -123,8 +134,12 @@ export async function startSshd(options: SshdOptions = {}): Promise<SshServer> {
       run(`printf ${fault} > /etc/kt-faults/armed; chmod 666 /etc/kt-faults/armed`);
       return () => run('ls /etc/kt-faults') === '';
     },
+    restart: () => void run(`kill -HUP ${pid}; ${killSessions(pid)}`),
+    hang: () => void run(`kill -STOP ${pid}`),
+    wake: () => void run(`kill -CONT ${pid}`),
     stop: async () => {
       if (stopped) return;
+      if (child.exitCode === null) run(`kill -CONT ${pid}`);
       stopped = true;
       process.removeListener('exit', kill);
       const gone = new Promise((resolve) => child.once('exit', resolve));
@@ -133,6 +148,11 @@ export async function startSshd(options: SshdOptions = {}): Promise<SshServer> {
     },
   };
 }
+
+/** Every sshd of this server but the one that listens. */
+const killSessions = (pid: string): string =>
+  `ns=$(readlink /proc/${pid}/ns/mnt); for p in /proc/[0-9]*; do [ $p != /proc/${pid} ] && ` +
+  `[ "$(readlink $p/ns/mnt)" = "$ns" ] && case $(cat $p/comm) in sshd*) kill -9 \${p#/proc/} ;; esac; done; true`;
 
 /** Stands before the real program: hangs up on the client before or after it ran, or never answers. */
 const faulty = `armed=/etc/kt-faults/armed
@@ -152,7 +172,7 @@ $real "$@"
 sleep 5
 exit 1`;
 
-/** $1 is the folder of this server. The upper layer is a tmpfs: an overlay cannot lie on an overlay. */
+/** $1 is the folder of this server, $2 the program. The upper layer is a tmpfs: an overlay cannot lie on an overlay. */
 const setUp = `set -e
 mkdir "$1/layers"
 mount -t tmpfs tmpfs "$1/layers"
@@ -174,7 +194,7 @@ for program in /usr/sbin/chpasswd /usr/bin/passwd; do
   mount --bind "$1/$name" "$program"
 done
 echo $$ > "$1/pid"
-exec /usr/sbin/sshd -D -f "$1/sshd_config" -E "$1/log"`;
+exec $2 -D -f "$1/sshd_config" -E "$1/log"`;
 
 function configOf({ config = [], pam = true }: SshdOptions, port: number, home: string): string[] {
   return [

@@ -4,37 +4,50 @@ import { type Desk, takeDesk } from '../commands/desk.ts';
 import { freshValue } from '../conformance.ts';
 import { rotation } from '../crash/failpoints.ts';
 import { type SshServer, sshdMissing, startSshd } from '../servers/sshd.ts';
-import { accepts, freshName } from './ssh-fixture.ts';
+import { accepts, addAdmin, freshName } from './ssh-fixture.ts';
 
 const missing = sshdMissing();
 if (missing !== null && process.env.CI) throw new Error(`no private sshd: ${missing}`);
 
 const modes = {
   target: 'authenticateAs: target',
+  limited: 'authenticateAs: target',
   self: 'initial: { password: { env: FIRST } }',
   key: 'rotator: ssh-key, authenticateAs: target, grace: 24h',
 } as const;
+type Mode = keyof typeof modes;
+/** Keys never meet PAM's password stack. */
+const runs: [Mode, boolean][] = [
+  ['target', true],
+  ['self', true],
+  ['key', true],
+  ['limited', true],
+  ['self', false],
+];
 /** `set.beforeSend` and `set.afterSend` are on the wire: the server itself hangs up there. */
 const wire = { 'set.beforeSend': 'lose-request', 'set.afterSend': 'lose-reply' } as const;
 const places = rotation.filter((name) => !/beforeCommit|claim\.push/.test(name));
 
 describe.skipIf(missing !== null)(`ssh crashes${missing === null ? '' : `: SKIPPED, ${missing}`}`, () => {
+  let servers: { with: SshServer; without: SshServer };
   let server: SshServer;
   let desk: Desk;
   let user: string;
   beforeAll(async () => {
-    server = await startSshd();
+    servers = { with: await startSshd(), without: await startSshd({ pam: false }) };
   });
-  afterAll(() => server.stop());
+  afterAll(async () => {
+    await servers.with.stop();
+    await servers.without.stop();
+  });
   afterEach(() => desk.leave());
 
-  async function settle(mode: keyof typeof modes): Promise<void> {
-    const admin = freshName();
+  async function settle(mode: Mode): Promise<void> {
     user = freshName();
-    const [password, first] = [freshValue(), freshValue()];
-    server.addUser(admin, password, { sudo: 'ALL=(ALL) NOPASSWD: ALL' });
+    const { username: admin, password } = addAdmin(server, mode === 'limited' ? 'limited' : 'passwordless');
+    const first = freshValue();
     server.addUser(user, first);
-    desk = takeDesk({ ADMIN: password, FIRST: first });
+    desk = takeDesk({ ADMIN: password.reveal(), FIRST: first });
     expect(await desk.keyturn(['init', '--name', 'acme'])).toMatchObject({ code: 0 });
     for (const path of ['targets/db.yaml', 'roles/app.yaml', 'secrets/app-db.yaml'])
       desk.write(`manifests/${path}`, '');
@@ -64,10 +77,13 @@ spec: { target: host, account: { username: ${user} }, ${modes[mode]} }
   }
 
   const get = async (...more: string[]): Promise<string> => (await desk.keyturn(['get', 'app', ...more])).out;
-  const isLive = (mode: keyof typeof modes, value: string): Promise<boolean> =>
+  const isLive = (mode: Mode, value: string): Promise<boolean> =>
     accepts(server, user, mode === 'key' ? { privateKey: value } : { password: value });
 
-  describe.each(Object.keys(modes) as (keyof typeof modes)[])('%s', (mode) => {
+  describe.each(runs)('%s, PAM %s', (mode, pam) => {
+    beforeAll(() => {
+      server = pam ? servers.with : servers.without;
+    });
     it.each(places.filter((name) => mode !== 'key' || !(name in wire)))('at %s', async (place) => {
       await settle(mode);
       let struck = () => false;

@@ -13,6 +13,7 @@ const variants = [
   ['as root, with PAM', 'none', true],
   ['through sudo, without PAM', 'passwordless', false],
   ['through sudo with a password', 'password', true],
+  ['through sudo that runs chpasswd alone', 'limited', false],
 ] as const;
 
 for (const [words, sudo, pam] of variants) {
@@ -27,18 +28,20 @@ for (const [words, sudo, pam] of variants) {
     driver: ssh,
     can: {
       retain: { target: false, self: false },
-      witness: { target: true, self: false },
+      witness: { target: sudo !== 'limited', self: false },
       alternate: false,
     },
     statement: /(?!)/,
     draws: 5,
+    ...(sudo === 'limited' ? { warning: 'chpasswd alone' } : {}),
     fault: async (fault, _job) => server.arm(fault),
     start: async () => {
       server = await startSshd({ pam });
       admin = addAdmin(server, sudo);
     },
     stop: () => server.stop(),
-    account: async ({ actor }): Promise<RotationJob> => makeJob(server, { actor, admin, ssh: { sudo } }),
+    account: async ({ actor }): Promise<RotationJob> =>
+      makeJob(server, { actor, admin, ssh: { sudo: sudo === 'limited' ? 'passwordless' : sudo } }),
     accepts: (username, value) => accepts(server, username, { password: value }),
     powerless: async () => {
       const username = freshName();

@@ -26,12 +26,18 @@ function* specs({ project, secrets }: Context): Generator<{
     };
 }
 
+const zones = new Map<string, boolean>();
+
+/** Asked once a name: the answer costs as much as parsing half a manifest. */
 function isZone(name: string): boolean {
+  const known = zones.get(name);
+  if (known !== undefined) return known;
+  let valid = false;
   try {
-    return !/^[+-]/.test(name) && new Intl.DateTimeFormat('en', { timeZone: name }) !== undefined;
-  } catch {
-    return false;
-  }
+    valid = !/^[+-]/.test(name) && new Intl.DateTimeFormat('en', { timeZone: name }) !== undefined;
+  } catch {}
+  zones.set(name, valid);
+  return valid;
 }
 
 export function timezones(context: Context): void {
