@@ -3,15 +3,10 @@
  * and reading modules is most of what a short command costs. Small libraries are taken in, with their licences in
  * dist/THIRD-PARTY.txt; the SDKs of targets, loaded by few runs, stay the packages that they are.
  */
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { Ajv2020 } from 'ajv/dist/2020.js';
-import standalone from 'ajv/dist/standalone/index.js';
 import { build, type Plugin } from 'esbuild';
-import { ajvOptions, schemaFiles } from '../src/manifests/validators.ts';
-
-const root = fileURLToPath(new URL('..', import.meta.url));
+import { compiledSchemas, notices, requireBanner, root } from './parts.ts';
 
 /** Light, and on the way of nearly every command. */
 const takenIn = [
@@ -43,40 +38,6 @@ const bare: Plugin = {
   },
 };
 
-const compiledSchemas: Plugin = {
-  name: 'JSON Schemas compiled ahead',
-  setup(on) {
-    on.onLoad({ filter: /src\/manifests\/validators\.ts$/ }, () => ({
-      contents: `${validatorCode()}\nexport const loadValidators = async () => ({ ${Object.keys(schemaFiles).join(', ')} });`,
-      loader: 'js',
-      resolveDir: root,
-    }));
-  },
-};
-
-function validatorCode(): string {
-  const ajv = new Ajv2020({ ...ajvOptions, code: { source: true, esm: true } });
-  for (const file of Object.values(schemaFiles))
-    ajv.addSchema(JSON.parse(readFileSync(join(root, 'schemas', file), 'utf8')), file);
-  return standalone.default(ajv, { ...schemaFiles });
-}
-
-/** What the licences of the libraries in dist/ ask for. */
-function notices(inputs: readonly string[]): string {
-  const packages = new Set(
-    inputs.flatMap((input) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0] ?? []),
-  );
-  return [...packages]
-    .sort()
-    .map((folder) => {
-      const { name, version, license } = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'));
-      const file = readdirSync(join(root, folder)).find((each) => /^licen[cs]e/i.test(each));
-      const text = file === undefined ? '' : `\n\n${readFileSync(join(root, folder, file), 'utf8').trim()}`;
-      return `${name} ${version} (${license})${text}\n`;
-    })
-    .join(`\n${'-'.repeat(80)}\n\n`);
-}
-
 const outdir = join(root, 'dist');
 if (existsSync(outdir)) rmSync(outdir, { recursive: true });
 const { metafile } = await build({
@@ -90,10 +51,7 @@ const { metafile } = await build({
   target: 'node22.12',
   metafile: true,
   logLevel: 'warning',
-  // what was written for require() finds it
-  banner: {
-    js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
-  },
+  banner: { js: requireBanner },
   plugins: [compiledSchemas, bare],
 });
 await build({

@@ -184,7 +184,12 @@ export async function applyPlan(
   return { results, followed };
 }
 
-export async function refuseUnpublished({ repository, ledger }: Session): Promise<void> {
+export async function refuseUnpublished({ repository, ledger, host }: Session): Promise<void> {
+  const { GITHUB_ACTIONS, GITHUB_EVENT_NAME = '' } = host.env;
+  if (GITHUB_ACTIONS === 'true' && GITHUB_EVENT_NAME.startsWith('pull_request'))
+    throw new KeyturnError('manifests', 'are those of a pull request', {
+      hint: 'apply after the merge: on push, schedule or workflow_dispatch; a pull request gets keyturn plan',
+    });
   const [changed] = await repository.changedPaths(['keyturn.yaml', 'manifests']);
   if (changed !== undefined)
     throw new KeyturnError(changed, 'has changes that are not committed', {

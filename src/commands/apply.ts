@@ -1,14 +1,18 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { agenda } from '../engine/agenda.ts';
 import type { Action, Plan, Result } from '../engine/model.ts';
 import { effective } from '../engine/plan.ts';
 import { credentialSecrets } from '../engine/world.ts';
 import { type ExitCode, KeyturnError } from '../errors.ts';
+import { renderNextMarkdown } from '../output/agenda.ts';
 import type { Console } from '../output/console.ts';
 import { renderJson } from '../output/json.ts';
+import { inert } from '../output/markdown.ts';
 import { readPlanFile } from '../output/plan-json.ts';
 import { renderPlanText } from '../output/plan-text.ts';
 import type { Progress } from '../output/progress.ts';
+import { nothingToDo } from '../output/verbs.ts';
 import { applyPlan, makePlan, type PlanRequest, refuseUnpublished, type Session } from '../run.ts';
 import { type Note, tell } from '../tell.ts';
 import { confirm, mayAssent } from './confirm.ts';
@@ -24,8 +28,13 @@ export const apply: Command<[PlanRequest & { plan?: string | undefined }]> = asy
     throw new KeyturnError(options.plan ?? 'plan', 'is not what would be done now', {
       hint: 'state, manifests or the clock have moved on since it was made: run keyturn plan --out again and review it',
     });
-  return carryOut(context, session, progress, made, options);
+  return (await carryOut(context, session, progress, made, options)).code;
 };
+
+export interface Carried {
+  code: ExitCode;
+  results: Result[];
+}
 
 /** Shows the plan, asks where somebody can answer, applies, sums up. */
 export async function carryOut(
@@ -34,7 +43,7 @@ export async function carryOut(
   progress: Progress,
   plan: Plan,
   request: PlanRequest,
-): Promise<ExitCode> {
+): Promise<Carried> {
   const { console } = context;
   console.words(renderPlanText(plan, { color: console.color.words }));
   if (plan.unsafe.length > 0 && request.force !== true) {
@@ -53,10 +62,19 @@ export async function carryOut(
   const { results, followed } =
     actions.length > 0 ? await applyPlan(session, plan) : { results: [], followed: null };
   if (actions.length > 0) progress.end(results);
+  if (console.actions) summarizeRest(console, session, plan);
   if (followed !== null) console.words(`keyturn: ${followed}`);
   printNotes(console, await tell(session, plan, results));
   if (context.json) console.data(renderJson({ plan, results }));
-  return worst(results, plan);
+  return { code: worst(results, plan), results };
+}
+
+/** The calendar of a job summary. */
+const daysShown = 30;
+
+function summarizeRest(console: Console, { desired, ledger, world }: Session, plan: Plan): void {
+  if (effective(plan).length === 0) console.summary(`### keyturn\n\n${inert(nothingToDo(plan))}`);
+  console.summary(renderNextMarkdown(agenda(desired, ledger.state, world.clock.now(), daysShown), daysShown));
 }
 
 /** What people were told, or could not be, after everything else is done. */

@@ -71,16 +71,21 @@ function printAgenda(
 }
 
 /** `--fail-overdue`, for a monitor outside that notices when the job itself has stopped. */
-function sayOverdue({ console }: Context, { desired, ledger, world }: Session): boolean {
+function sayOverdue({ console }: Context, session: Session): boolean {
+  const late = overdueSecrets(session);
+  for (const line of late) console.warn(line);
+  return late.length > 0;
+}
+
+/** A line for each secret that should have been rotated longer ago than its schedule tolerates. */
+export function overdueSecrets({ desired, ledger, world }: Session): string[] {
   const now = world.clock.now();
   const records = Object.values(ledger.state.records);
-  const late = [...desired.secrets.values()].flatMap((secret) => {
+  return [...desired.secrets.values()].flatMap((secret) => {
     const record = recordOf(secret, records);
     const since = record && overdueSince(record, secret, now);
     return since ? [`overdue: ${secret.name}, should have been rotated ${relative(since, now)}`] : [];
   });
-  for (const line of late) console.warn(line);
-  return late.length > 0;
 }
 
 export function printPlan({ console }: Context, made: Plan, format: Format): void {

@@ -20,5 +20,5 @@ export const rotate: Command<
   const { reason, force } = options;
   const assent = mayAssent(context);
   const request = { only: names, rotate: names, reason, toVersion, force, assent };
-  return carryOut(context, session, progress, await makePlan(session, request), request);
+  return (await carryOut(context, session, progress, await makePlan(session, request), request)).code;
 };

@@ -1,6 +1,6 @@
 import pLimit from 'p-limit';
 import { askCurrent } from '../engine/check.ts';
-import { KeyturnError } from '../errors.ts';
+import { type ExitCode, KeyturnError } from '../errors.ts';
 import type { RotatedSecret } from '../manifests/model.ts';
 import { renderJson } from '../output/json.ts';
 import { renderTable } from '../output/tables.ts';
@@ -8,7 +8,7 @@ import type { Session } from '../run.ts';
 import { walkHistory } from '../state/walk.ts';
 import { type Command, quietSession } from './context.ts';
 
-interface Report {
+export interface Report {
   secret: string;
   version: number | null;
   result: string;
@@ -22,11 +22,7 @@ export const verify: Command<[string[], { history: boolean }]> = async (context,
   for (const name of names)
     if (!session.desired.secrets.has(name))
       throw new KeyturnError(name, 'no such secret', { hint: 'keyturn list shows the names' });
-  const secrets = [...session.desired.secrets.values()].filter(
-    (s) => names.length === 0 || names.includes(s.name),
-  );
-  const limit = pLimit(8);
-  const reports = await Promise.all(secrets.map((secret) => limit(() => check(secret, session))));
+  const reports = await askAll(session, (name) => names.length === 0 || names.includes(name));
   const { console } = context;
   if (context.json) console.data(renderJson(reports));
   else
@@ -37,9 +33,21 @@ export const verify: Command<[string[], { history: boolean }]> = async (context,
         { color: console.color.data },
       ),
     );
+  return verdict(reports);
+};
+
+/** One login a secret, eight at a time. */
+export function askAll(session: Session, wanted: (name: string) => boolean): Promise<Report[]> {
+  const limit = pLimit(8);
+  const secrets = [...session.desired.secrets.values()].filter(({ name }) => wanted(name));
+  return Promise.all(secrets.map((secret) => limit(() => check(secret, session))));
+}
+
+/** A value that is not accepted is a human's matter; no answer may be one the next time. */
+export function verdict(reports: readonly Report[]): ExitCode {
   if (reports.some((r) => r.result === 'drift')) return 3;
   return reports.some((r) => r.result === 'no answer') ? 75 : 0;
-};
+}
 
 async function check(secret: RotatedSecret, { desired, world }: Session): Promise<Report> {
   const answer = await askCurrent(secret, desired, world);

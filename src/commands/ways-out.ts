@@ -36,7 +36,8 @@ export const recover: Command<[string[], { force: boolean; from?: string }]> = a
       actions: group.actions.filter((a) => a.verb === 'resume' || a.verb === 'block'),
     }))
     .filter((group) => group.actions.length > 0);
-  return carryOut(context, session, progress, { ...all, groups, unsafe: [] }, { only: names });
+  const settled = { ...all, groups, unsafe: [] };
+  return (await carryOut(context, session, progress, settled, { only: names })).code;
 };
 
 /** Puts what a run left in its log where the next run of this machine looks for it. */

@@ -97,6 +97,7 @@ export async function openRepository(cwd: string, options: OpenOptions): Promise
       if (commit.code !== 0) {
         throw new KeyturnError(revision, 'no such commit in this clone', {
           hint: 'fetch it first, e.g. `git fetch origin main`',
+          code: 'NO_COMMIT',
         });
       }
       return contents(git, await listFiles(git, text(commit), folders));

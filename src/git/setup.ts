@@ -39,7 +39,10 @@ export function chooseRemote(settings: Settings, ref: string): string | null {
   });
 }
 
-/** `state.ref`, else the checked-out branch, else in a GitHub job the branch that it runs for. */
+/**
+ * `state.ref`, else the checked-out branch, else in a GitHub or GitLab job the branch that it runs for; for a pull
+ * request that is the one it wants to be merged into.
+ */
 export async function chooseRef(
   git: Git,
   head: Head,
@@ -54,11 +57,19 @@ export async function chooseRef(
     });
   }
   if (head.ref !== null) return head.ref;
-  const job = env.GITHUB_ACTIONS === 'true' ? env.GITHUB_REF : undefined;
-  if (job?.startsWith('refs/heads/')) return job;
+  const job = jobRef(env);
+  if (job !== undefined) return job;
   throw new KeyturnError('git', 'no branch is checked out, so there is no place for the state', {
     hint: 'set `state.ref` in keyturn.yaml, e.g. `refs/heads/main`, or check out a branch',
   });
+}
+
+function jobRef(env: NodeJS.ProcessEnv): string | undefined {
+  const { GITHUB_ACTIONS, GITHUB_REF, GITHUB_BASE_REF, GITLAB_CI, CI_COMMIT_BRANCH } = env;
+  if (GITHUB_ACTIONS === 'true' && GITHUB_BASE_REF) return `refs/heads/${GITHUB_BASE_REF}`;
+  if (GITHUB_ACTIONS === 'true' && GITHUB_REF?.startsWith('refs/heads/')) return GITHUB_REF;
+  if (GITLAB_CI === 'true' && CI_COMMIT_BRANCH) return `refs/heads/${CI_COMMIT_BRANCH}`;
+  return undefined;
 }
 
 const yes = new Set(['true', 'yes', 'on', '1']);

@@ -20,6 +20,15 @@ export function renderAgendaMarkdown(entries: readonly Entry[], days: number): s
   return `${[tableHead(header), ...entries.map((entry) => tableRow(cells(entry).map(inert)))].join('\n')}\n`;
 }
 
+const mostShown = 20;
+
+/** The same for a job summary, below what the job did: the first ones, and how many more there are. */
+export function renderNextMarkdown(entries: readonly Entry[], days: number): string {
+  const more = entries.length - mostShown;
+  const rest = more > 0 ? `\n_${more} more: \`keyturn plan --days ${days}\` prints them all._\n` : '';
+  return `### Next rotations\n\n${renderAgendaMarkdown(entries.slice(0, mostShown), days)}${rest}`;
+}
+
 const nothing = (days: number): string =>
   `nothing rotates by its schedule within ${days === 1 ? 'a day' : `${days} days`}`;
 

@@ -1,7 +1,7 @@
 /** The only writer to stdout and stderr. stdout is data, stderr is words. */
 import { appendFileSync } from 'node:fs';
 import { cleanLine, cleanStyledText, cleanText } from './clean.ts';
-import { renderWorkflowCommand, type WorkflowCommand } from './workflow-commands.ts';
+import { renderMask, renderWorkflowCommand, type WorkflowCommand } from './workflow-commands.ts';
 
 export interface Live {
   /** Replaces the lines shown at the bottom of the terminal. */
@@ -25,6 +25,8 @@ export interface Console {
   value(text: string): void;
   /** For the runner; nothing outside GitHub Actions, no groups when `quiet`. */
   command(command: WorkflowCommand): void;
+  /** Has the runner hide a value in everything that the job says from now on; nothing outside GitHub Actions. */
+  mask(value: string): void;
   /** Appended to the job summary; nothing outside GitHub Actions. */
   summary(markdown: string): void;
   /** Lines that are redrawn in place; null where stderr is no terminal, or words are not wanted there. */
@@ -70,6 +72,9 @@ export function createConsole(setup: {
     command: (command) => {
       const grouping = command.name === 'group' || command.name === 'endgroup';
       if (actions && !(quiet && grouping)) write(stderr, ended(renderWorkflowCommand(command)));
+    },
+    mask: (value) => {
+      if (actions) write(stderr, renderMask(value));
     },
     summary: (markdown) => {
       const file = env.GITHUB_STEP_SUMMARY;

@@ -9,11 +9,20 @@ export const planMarker = '<!-- keyturn plan -->';
 const foldedFrom = 11;
 const mostReasons = 10;
 
+export interface PageOptions {
+  /** Most characters; 60000 when absent, below GitHub's 65536. */
+  limit?: number;
+  /** First line; `planMarker` when absent. */
+  marker?: string;
+  /** Heading, a phrase of ours. */
+  title?: string;
+}
+
 /**
- * The plan as a pull-request comment: why it is unsafe, the counts, a table a target. At most `limit`
- * characters (default 60000, below GitHub's 65536): later actions are left out and counted.
+ * The plan as a pull-request comment: why it is unsafe, the counts, a table a target. Never longer than the limit:
+ * later actions are left out and counted.
  */
-export function renderPlanMarkdown(plan: Plan, options: { limit?: number } = {}): string {
+export function renderPlanMarkdown(plan: Plan, options: PageOptions = {}): string {
   const limit = options.limit ?? 60_000;
   const blocks = plan.groups
     .filter((group) => group.actions.length > 0 || group.warnings.length > 0)
@@ -21,7 +30,8 @@ export function renderPlanMarkdown(plan: Plan, options: { limit?: number } = {})
   const summary = plan.groups.every((group) => group.actions.length === 0)
     ? inert(nothingToDo(plan))
     : `**plan: ${planCounts(plan)}**, serial ${plan.serial}, \`${inert(shortChecksum(plan))}\``;
-  const head = [planMarker, ...unsafeLines(plan.unsafe, limit / 2), summary].join('\n\n');
+  const top = pageTop(options);
+  const head = [...top, ...unsafeLines(plan.unsafe, limit / 2), summary].join('\n\n');
   return fitTables(
     head,
     blocks,
@@ -29,6 +39,12 @@ export function renderPlanMarkdown(plan: Plan, options: { limit?: number } = {})
     (actions) => `_${actions} of the actions left out here: \`keyturn plan\` prints them all._`,
   );
 }
+
+/** What every page starts with that a bot finds again. */
+export const pageTop = ({ marker, title }: PageOptions): string[] => [
+  marker ?? planMarker,
+  ...(title === undefined ? [] : [`### ${title}`]),
+];
 
 function unsafeLines(reasons: readonly string[], budget: number): string[] {
   if (reasons.length === 0) return [];

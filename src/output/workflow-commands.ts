@@ -1,4 +1,5 @@
 /** Commands that a GitHub Actions runner reads from the log. */
+import { join } from 'node:path/posix';
 import { KeyturnError, ManyErrors } from '../errors.ts';
 import { cleanLine, cleanText } from './clean.ts';
 
@@ -17,22 +18,34 @@ export function renderWorkflowCommand(command: WorkflowCommand): string {
   return `::${command.name}${properties === '' ? '' : ` ${properties}`}::${escapeMessage(cleanText(command.message).replaceAll('\t', ' '))}`;
 }
 
-/** One `error` for each thing that went wrong, at its place in the manifests where the subject names one. */
-export function annotationsOf(error: unknown): WorkflowCommand[] {
-  if (error instanceof ManyErrors) return error.errors.map(annotationOf);
-  return error instanceof KeyturnError ? [annotationOf(error)] : [];
+/** `::add-mask::` of a value and of its lines: the one command that says a value, and the runner shows none of it. */
+export function renderMask(value: string): string {
+  const lines = value.split(/\r?\n/).filter((line) => line.length >= shortestMask);
+  return [...new Set([value, ...lines])].map((one) => `::add-mask::${escapeMessage(one)}\n`).join('');
+}
+
+/** A shorter one would blank out ordinary words. */
+const shortestMask = 5;
+
+/**
+ * One `error` for each thing that went wrong, at its place in the manifests where the subject names one. `folder` is
+ * the project's, relative to the top of what was checked out.
+ */
+export function annotationsOf(error: unknown, folder = ''): WorkflowCommand[] {
+  if (error instanceof ManyErrors) return error.errors.map((one) => annotationOf(one, folder));
+  return error instanceof KeyturnError ? [annotationOf(error, folder)] : [];
 }
 
 const place = /^(?<file>.+?):(?<line>\d+)(?::(?<col>\d+))?(?:: (?<rest>.+))?$/u;
 
-function annotationOf(error: KeyturnError): WorkflowCommand {
+function annotationOf(error: KeyturnError, folder: string): WorkflowCommand {
   const { file, line, col, rest } = place.exec(error.subject)?.groups ?? {};
   const subject = file === undefined ? error.subject : rest;
   const sentence = subject === undefined ? error.what : `${subject}: ${error.what}`;
   return {
     name: 'error',
     properties: {
-      ...(file === undefined ? {} : { file }),
+      ...(file === undefined ? {} : { file: join(folder, file) }),
       ...(line === undefined ? {} : { line }),
       ...(col === undefined ? {} : { col }),
     },

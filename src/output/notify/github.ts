@@ -1,7 +1,8 @@
 /** GitHub issues: one open issue a secret, labelled keyturn; every further message is a comment on it. */
 import type { Secret } from '../../secret.ts';
 import { inert } from '../markdown.ts';
-import { request, Undelivered } from './http.ts';
+import { githubApi, repositoryPath } from './github-api.ts';
+import { Undelivered } from './http.ts';
 import type { Message } from './message.ts';
 
 const label = 'keyturn';
@@ -12,17 +13,9 @@ export async function sendIssue(
   place: { api: string; repository: string },
   message: Message,
 ): Promise<void> {
-  if (!/^[A-Za-z0-9-]+\/[A-Za-z0-9._-]+$/.test(place.repository)) throw new Undelivered('no repository');
-  const issues = `${place.api.replace(/\/$/, '')}/repos/${place.repository}/issues`;
-  const headers = {
-    authorization: `Bearer ${token.reveal()}`,
-    accept: 'application/vnd.github+json',
-    'x-github-api-version': '2022-11-28',
-  };
-  const get = async (url: string): Promise<Written[]> =>
-    writtenOf(await request(url, { method: 'GET', headers }));
-  const post = (url: string, body: object): Promise<unknown> =>
-    request(url, { method: 'POST', headers, body: JSON.stringify(body) });
+  const issues = `${repositoryPath(place.repository)}/issues`;
+  const github = githubApi(token, place.api);
+  const get = async (path: string): Promise<Written[]> => writtenOf(await github.get(path));
 
   const secretMark = `<!-- keyturn secret ${message.uid} -->`;
   const messageMark = `<!-- keyturn message ${message.id} -->`;
@@ -31,7 +24,7 @@ export async function sendIssue(
     one.body.startsWith(secretMark),
   );
   if (!issue) {
-    await post(issues, {
+    await github.post(issues, {
       title: `keyturn: ${message.secret}`,
       body: `${secretMark}\n${body}`,
       labels: [label],
@@ -42,7 +35,7 @@ export async function sendIssue(
   const comments = `${issues}/${issue.number}/comments`;
   const since = encodeURIComponent(message.at);
   const told = await get(`${comments}?since=${since}&per_page=100`);
-  if (!told.some((comment) => comment.body.includes(messageMark))) await post(comments, { body });
+  if (!told.some((comment) => comment.body.includes(messageMark))) await github.post(comments, { body });
 }
 
 interface Written {

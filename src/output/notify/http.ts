@@ -1,4 +1,4 @@
-/** POST and GET for channels: short, without redirects, and with errors that name no address: it may be a secret. */
+/** Requests of channels: short, without redirects, and with errors that name no address: it may be a secret. */
 import { version } from '../../version.ts';
 
 /** One attempt on one channel did not end well; `code` says how in a word. */
@@ -17,7 +17,7 @@ const patience = 10_000;
 /** An answer's JSON, or null for an empty or other one. Throws `Undelivered`. */
 export async function request(
   url: string,
-  options: { method: 'GET' | 'POST'; headers?: Record<string, string>; body?: string },
+  options: { method: 'GET' | 'POST' | 'PATCH'; headers?: Record<string, string>; body?: string },
 ): Promise<unknown> {
   const address = addressOf(url, ['https:', 'http:']);
   let response: Response;
