@@ -166,6 +166,7 @@ async function openAll(shelf: Shelf, wanted: readonly Wanted[], identity: Identi
     shelf,
     unnumbered.map(({ name }) => currentPath(name)),
   );
+  for (const { name } of unnumbered) if (!pointers.has(currentPath(name))) await refuseFamily(shelf, name);
   const chosen = wanted.map(({ name, version }) => ({
     name,
     version: version ?? pointedAt(shelf, name, pointers.get(currentPath(name))),
@@ -197,6 +198,18 @@ async function readSome(shelf: Shelf, paths: readonly string[]): Promise<Map<str
   for (let at = 0; at < paths.length; at += 1000)
     for (const [path, bytes] of await shelf.read(paths.slice(at, at + 1000))) found.set(path, bytes);
   return found;
+}
+
+/** `spec.hosts` with one value each: the name alone stands for none of them. */
+async function refuseFamily(shelf: Shelf, name: string): Promise<void> {
+  const prefix = `values/${name}/`;
+  const names = [...(await shelf.read([prefix.slice(0, -1)])).keys()].flatMap((path) =>
+    path.startsWith(prefix) && path.endsWith('/current')
+      ? [path.slice('values/'.length, -'/current'.length)]
+      : [],
+  );
+  if (names.length === 0) return;
+  throw new KeyturnError(name, 'is several secrets', { hint: `name one: ${names.sort().join(', ')}` });
 }
 
 function pointedAt(shelf: Shelf, name: string, pointer: Uint8Array | undefined): number {

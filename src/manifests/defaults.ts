@@ -216,7 +216,7 @@ export function toSecret(
   const verify = spec.verify ?? common.verify;
   const covered = {
     name: metadata.name,
-    target: spec.target,
+    target: spec.target ?? '',
     rotator: spec.rotator ?? (target?.type === 'aws' ? 'api-key' : 'password'),
     authenticateAs: spec.authenticateAs ?? 'user',
     account: toAccount(written, target),

@@ -1,7 +1,8 @@
 /** A repository's manifests -> what is desired, or everything that is wrong with them. */
 import { KeyturnError } from '../errors.ts';
-import { toProject, toRole, toSecret, toTarget } from './defaults.ts';
+import { covers, toProject, toRole, toSecret, toTarget } from './defaults.ts';
 import { findManifests } from './find.ts';
+import { type Spread, secretNames, spread } from './hosts.ts';
 import type { Desired, Role } from './model.ts';
 import { type ManifestDocument, type ManifestFile, parseFile } from './parse.ts';
 import { readAuthority } from './paths.ts';
@@ -9,7 +10,7 @@ import { Problems } from './problems.ts';
 import { recipientFiles } from './recipient-files.ts';
 import { type Context, checkRules } from './rules.ts';
 import { future, isFuture, type Manifest, readManifest } from './schema.ts';
-import type { WrittenManifest } from './written.ts';
+import type { WrittenDefaults, WrittenManifest } from './written.ts';
 
 export interface LoadOptions {
   /** Only `CI` is read. Default: the process's. */
@@ -62,7 +63,10 @@ async function assemble(
     root,
     ci: !['', '0', 'false'].includes((options.env ?? process.env).CI ?? ''),
     names: complete
-      ? { targets: namesOf(documents, 'Target'), secrets: namesOf(documents, 'RotatedSecret') }
+      ? {
+          targets: new Set(ofKind(documents, 'Target').map(({ subject }) => subject)),
+          secrets: new Set(ofKind(documents, 'RotatedSecret').flatMap(secretNames)),
+        }
       : undefined,
   });
   if (complete && !documents.some((document) => kindOf(document) === 'Project')) {
@@ -92,9 +96,8 @@ function desiredOf({ project, targets, roles, secrets }: Context): Desired {
 
 const kindOf = ({ value }: ManifestDocument): unknown => (value as { kind?: unknown } | null)?.kind;
 
-function namesOf(documents: ManifestDocument[], kind: string): Set<string> {
-  return new Set(documents.filter((document) => kindOf(document) === kind).map(({ subject }) => subject));
-}
+const ofKind = (documents: ManifestDocument[], kind: string): ManifestDocument[] =>
+  documents.filter((document) => kindOf(document) === kind);
 
 /** Fills in defaults, targets and roles before the secrets that need them. */
 async function declare(
@@ -136,11 +139,42 @@ async function declare(
   const common = context.project?.written.spec.defaults ?? {};
   for (const { document, written } of once) {
     if (written.kind !== 'RotatedSecret') continue;
-    const target = context.targets.get(written.spec.target)?.model;
-    const model = toSecret(written, common, target, roles, document.at(''));
-    context.secrets.set(model.name, { document, written, model });
+    for (const one of spread({ document, written }, problems)) declareSecret(one, common, roles, context);
   }
   return context;
+}
+
+/** A role that names a whole family means every secret in it. */
+function declareSecret(
+  { document, written, family }: Spread,
+  common: WrittenDefaults,
+  roles: Role[],
+  { targets, secrets, problems }: Context,
+): void {
+  const { name } = written.metadata;
+  const all = roles.map((role) =>
+    family !== undefined && covers(role, family) ? { ...role, secrets: [...role.secrets, name] } : role,
+  );
+  const target = targets.get(written.spec.target ?? '')?.model;
+  if (family !== undefined && target !== undefined && target.type !== 'ssh')
+    problems.add(
+      document.at('/spec/target'),
+      name,
+      `${target.name} is no host`,
+      'name targets of type: ssh in spec.hosts',
+    );
+  const model = toSecret(written, common, target, all, document.at(''));
+  const other = secrets.get(name);
+  if (other === undefined) secrets.set(name, { document, written, model });
+  else {
+    const { file, line } = other.document.at('/metadata/name');
+    problems.add(
+      document.at('/metadata/name'),
+      name,
+      'there is a second RotatedSecret of this name',
+      `the first is at ${file}:${line}: rename or remove one`,
+    );
+  }
 }
 
 /** The first of every kind and name; one project, where reviewers look for it. */

@@ -14,9 +14,16 @@ export class Problems {
     return this.#all.length === 0;
   }
 
-  /** `file:line:col: subject: what`. Neither may hold anything that could be a value. */
+  /** `file:line:col: subject: what`; once, where a document stands for several subjects. Neither may hold anything that could be a value. */
   add(at: Source, subject: string, what: string, hint: string): void {
     const place = `${at.file}:${at.line}:${at.column}`;
+    const again = ({ at: other, error }: Problem): boolean =>
+      other.file === at.file &&
+      other.line === at.line &&
+      other.column === at.column &&
+      error.what === what &&
+      error.hint === hint;
+    if (this.#all.some(again)) return;
     this.#all.push({ at, error: new KeyturnError(`${place}: ${subject}`, what, { hint }) });
   }
 

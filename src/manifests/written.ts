@@ -122,7 +122,10 @@ export interface WrittenMember {
 export type WrittenSecret = Written<
   'RotatedSecret',
   WrittenDefaults & {
-    target: string;
+    /** The schema asks for this or `hosts`. */
+    target?: string;
+    /** Targets with the same account, in place of `target`. */
+    hosts?: string[];
     rotator?: Rotator;
     authenticateAs?: 'user' | 'target';
     account?: { username?: string; usernames?: [string, string]; host?: string };

@@ -9,10 +9,10 @@ import { initialKey } from '../values.ts';
 
 export function targetReferences({ secrets, names, problems }: Context): void {
   if (names === undefined) return;
-  for (const { document, written, model } of secrets.values()) {
-    if (names.targets.has(written.spec.target)) continue;
-    const hint = didYouMean(written.spec.target, names.targets, 'declare a Target of that name');
-    problems.add(document.at('/spec/target'), model.name, `there is no target ${written.spec.target}`, hint);
+  for (const { document, model } of secrets.values()) {
+    if (names.targets.has(model.target)) continue;
+    const hint = didYouMean(model.target, names.targets, 'declare a Target of that name');
+    problems.add(document.at('/spec/target'), model.name, `there is no target ${model.target}`, hint);
   }
 }
 

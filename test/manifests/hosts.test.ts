@@ -1,0 +1,82 @@
+/** One document for the same account on several hosts. */
+import { describe, expect, it } from 'vitest';
+import { alice, bob, desired, join, manifest, mysql, said, secret, wrong } from './fixtures.ts';
+
+const pin = `SHA256:${'A'.repeat(43)}`;
+const host = (name: string): string =>
+  manifest(
+    'Target',
+    name,
+    `type: ssh\nhost: ${name.replaceAll('/', '-')}.internal\nhostKeys: ["${pin}"]\ncredentials: { username: root, password: { env: ROOT } }`,
+  );
+const three = [host('prod/web-1'), host('prod/web-2'), host('test/web-3')];
+const root = (hosts = '[prod/web-1, prod/web-2, test/web-3]', more = ''): string =>
+  manifest(
+    'RotatedSecret',
+    'web/root',
+    `hosts: ${hosts}\nauthenticateAs: target\naccount: { username: root }\n${more}`,
+  );
+
+describe('hosts, one value each', () => {
+  it('become a secret a host, whose roles may name it or all of them', async () => {
+    const role = (name: string, who: string, glob: string): string =>
+      manifest('Role', name, `members: [{ name: ${name}, recipient: ${who} }]\nsecrets: ["${glob}"]`);
+    const { secrets } = await desired(
+      join(...three, root(), role('all', alice, 'web/root'), role('one', bob, 'web/root/web-2')),
+    );
+    expect(
+      [...secrets.values()].map(({ name, target, readers }) => [name, target, readers.map((r) => r.name)]),
+    ).toEqual([
+      ['web/root/web-1', 'prod/web-1', ['all']],
+      ['web/root/web-2', 'prod/web-2', expect.arrayContaining(['all', 'one'])],
+      ['web/root/web-3', 'test/web-3', ['all']],
+    ]);
+  });
+
+  it('move together, and may be what their targets log in with', async () => {
+    const self = manifest(
+      'Target',
+      'web-1',
+      `type: ssh\nhost: web-1\nhostKeys: ["${pin}"]\ncredentials: { username: kt, password: { secret: login/web-1 } }`,
+    );
+    const login = manifest('RotatedSecret', 'login', 'hosts: [web-1]\nrotator: target\nmovedFrom: old');
+    const { secrets } = await desired(join(self, login));
+    expect(secrets.get('login/web-1')).toMatchObject({
+      movedFrom: 'old/web-1',
+      account: { usernames: ['kt'] },
+    });
+  });
+
+  it('say where in their document a mistake stands, once', async () => {
+    expect(await wrong(join(...three, root('[prod/web-1, prod/web-9]')))).toEqual([
+      'manifests/a.yaml:32:23: web/root/web-9: there is no target prod/web-9 | did you mean "prod/web-1"?',
+    ]);
+    expect(await said(join(...three, root(undefined, 'grace: 1h')))).toEqual([
+      'web/root/web-1: an account has one password, so there is no grace | write grace: 0s, or rotator: ssh-key',
+    ]);
+  });
+
+  it.each([
+    ['target: prod/web-1', 'web/root: spec has both target and hosts'],
+    ['hosts: [prod/web-1, prod/web-1]', 'web/root: spec.hosts holds the same item twice'],
+    ['hosts: []', 'web/root: spec.hosts has too few items'],
+  ])('%s is a mistake', async (written, what) => {
+    const text = written.startsWith('hosts')
+      ? root(written.slice('hosts: '.length))
+      : root(undefined, written);
+    expect((await said(join(...three, text))).join('\n')).toContain(what);
+  });
+
+  it('is a mistake where two hosts end alike, one is no host, or a secret has the name already', async () => {
+    expect(
+      (await said(join(...three, host('test/web-1'), root('[prod/web-1, test/web-1]')))).join('\n'),
+    ).toContain('web/root: two of spec.hosts end in web-1');
+    expect((await said(join(mysql('db'), root('[db]')))).join('\n')).toContain('web/root/db: db is no host');
+    expect(
+      (await said(join(...three, root(), secret('web/root/web-1', '', 'prod/web-2')))).join('\n'),
+    ).toContain('web/root/web-1: there is a second RotatedSecret of this name');
+    expect((await said(manifest('RotatedSecret', 'app', 'account: { username: app }'))).join('\n')).toContain(
+      'app: spec lacks target',
+    );
+  });
+});
