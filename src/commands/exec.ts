@@ -1,7 +1,8 @@
 import { basename } from 'node:path';
+import { runChild } from '../connect/child.ts';
+import { runChild } from '../connect/child.ts';
 import { KeyturnError } from '../errors.ts';
 import { readPublished } from '../reader.ts';
-import { runChild } from './child.ts';
 import type { Context } from './context.ts';
 import { environmentOf, parseAsked } from './given.ts';
 

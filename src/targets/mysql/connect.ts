@@ -76,7 +76,8 @@ export async function connect(
 
 const isSocketPath = (host: string): boolean => host.startsWith('/');
 
-function dial(target: Target, host: string): Socket {
+/** A socket to the server, on its way. */
+export function dial(target: Target, host: string): Socket {
   const socket = isSocketPath(host) ? connectSocket(host) : connectSocket(target.port, host);
   socket.setNoDelay(true);
   // mysql2 names the server to TLS only when the host is no address; Node then checks the certificate
@@ -85,7 +86,7 @@ function dial(target: Target, host: string): Socket {
   return isIP(name) === 0 ? socket : Object.assign(socket, { _host: name });
 }
 
-function tlsOptions(target: Target, host: string): ConnectionOptions {
+export function tlsOptions(target: Target, host: string): ConnectionOptions {
   if (target.tls.mode === 'disable') return {};
   if (isSocketPath(host)) return { socketPath: host };
   const { ca } = target.tls;

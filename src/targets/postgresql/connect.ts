@@ -106,7 +106,8 @@ export async function connect(target: Target, host: string, login: Credentials):
 /** `pg` knows `scramMaxIterations`, its types do not. */
 type Config = ClientConfig & { scramMaxIterations: number };
 
-function clientConfig(target: Target, host: string, user: string): Config {
+/** For `host` as `user`, by TLS as the manifest says; without the password. */
+export function clientConfig(target: Target, host: string, user: string): Config {
   const { tls, timeout } = target;
   return {
     host,

@@ -23,6 +23,8 @@ interface Endpoint {
   hostKeys: readonly string[];
   timeout: number;
   spacing: number;
+  /** Milliseconds between questions whether the host is still there; 0 or absent: it is not asked. */
+  keepalive?: number;
 }
 
 /** Hosts that have shown a key that is not pinned, with the pins they failed: not spoken to again by this process. */
@@ -37,33 +39,65 @@ export const fingerprintOf = (key: Buffer): string =>
 /** Logs in to the job's target, through its jump host where it has one. Throws SshFailure. */
 export async function connect(job: RotationJob, login: Credentials): Promise<Session> {
   const { target, jump } = job;
+  const at = { ...target, host: target.verifyHost ?? target.host };
+  const { session, close } = await dial(at, jump, login);
+  return {
+    exec: session.exec,
+    asked: session.asked,
+    get alive() {
+      return session.alive;
+    },
+    close,
+  };
+}
+
+/** A connection that somebody is logged in on; `close` ends the one to the jump host too. */
+export interface Line {
+  client: Client;
+  session: Session;
+  close(): void;
+}
+
+/** The same at `target.host`, for whoever needs more than commands. Throws SshFailure. */
+export async function dial(
+  target: Target,
+  jump: Credentials | undefined,
+  login: Credentials,
+  keepalive = 0,
+): Promise<Line> {
+  const { end, pace, through } = await reach(target, jump);
+  try {
+    const { client, session } = await open({ ...end, ...pace, keepalive }, login, await through?.stream());
+    const close = (): void => {
+      session.close();
+      through?.close();
+    };
+    return { client, session, close };
+  } catch (error) {
+    through?.close();
+    throw error;
+  }
+}
+
+/** The way to a host: its pins and pace, and where a jump host lies between, a stream through that. Throws SshFailure. */
+export async function reach(
+  target: Target,
+  jump: Credentials | undefined,
+): Promise<{
+  end: Pick<Endpoint, 'host' | 'port' | 'hostKeys'>;
+  pace: Pick<Endpoint, 'timeout' | 'spacing'>;
+  through: { stream(): Promise<Duplex>; close(): void } | undefined;
+}> {
   const ssh = optionsOf(target);
-  const end = { host: target.verifyHost ?? target.host, port: target.port, hostKeys: ssh.hostKeys };
+  const end = { host: target.host, port: target.port, hostKeys: ssh.hostKeys };
   const pace = { timeout: target.timeout, spacing: ssh.spacing };
-  if (ssh.jump === undefined) return (await open({ ...end, ...pace }, login)).session;
+  if (ssh.jump === undefined) return { end, pace, through: undefined };
   if (jump === undefined) throw new SshFailure('unreachable', 'NO_JUMP', 'the jump host has no credentials');
-  const first = await open({ ...ssh.jump, ...pace }, jump).catch((error: unknown) => {
+  const { client, session } = await open({ ...ssh.jump, ...pace }, jump).catch((error: unknown) => {
     if (!(error instanceof SshFailure) || error.kind === 'untrusted') throw error;
     throw new SshFailure('unreachable', `JUMP_${error.code}`, `at the jump host: ${error.detail}`);
   });
-  try {
-    const through = await forward(first.client, end);
-    const { session } = await open({ ...end, ...pace }, login, through);
-    return {
-      exec: session.exec,
-      asked: session.asked,
-      get alive() {
-        return session.alive;
-      },
-      close: () => {
-        session.close();
-        first.session.close();
-      },
-    };
-  } catch (error) {
-    first.session.close();
-    throw error;
-  }
+  return { end, pace, through: { stream: () => forward(client, end), close: () => session.close() } };
 }
 
 export function optionsOf(target: Target): NonNullable<Target['ssh']> {
@@ -72,10 +106,17 @@ export function optionsOf(target: Target): NonNullable<Target['ssh']> {
 }
 
 /** The fingerprint of the key that a host shows; nothing is sent to it. For a person to compare and pin. */
-export async function readHostKey(at: { host: string; port: number; timeout: number }): Promise<string> {
-  let seen = '';
+export const readHostKey = async (at: { host: string; port: number; timeout: number }): Promise<string> =>
+  fingerprintOf(await shownHostKey(at));
+
+/** That key itself, in the form of the protocol. */
+export async function shownHostKey(
+  at: { host: string; port: number; timeout: number },
+  sock?: Duplex,
+): Promise<Buffer> {
+  let seen: Buffer = Buffer.alloc(0);
   const nobody = { username: 'keyturn', password: undefined };
-  const client = await open({ ...at, hostKeys: [], spacing: 0 }, nobody, undefined, (key) => {
+  const client = await open({ ...at, hostKeys: [], spacing: 0 }, nobody, sock, (key) => {
     seen = key;
   }).catch((error: unknown) => {
     if (error instanceof SshFailure && error.kind === 'untrusted') return undefined;
@@ -91,7 +132,7 @@ async function open(
   at: Endpoint,
   login: Login,
   sock?: Duplex,
-  seen: (fingerprint: string) => void = () => undefined,
+  seen: (key: Buffer) => void = () => undefined,
 ): Promise<{ client: Client; session: Session }> {
   const { default: ssh2 } = await import('ssh2');
   const answer = answerOf(login, ssh2.utils.parseKey);
@@ -106,9 +147,12 @@ async function open(
     ...(sock === undefined ? { host: at.host, port: at.port } : { sock: sock as never }),
     username: login.username,
     readyTimeout: at.timeout,
+    ...(at.keepalive === undefined || at.keepalive === 0
+      ? {}
+      : { keepaliveInterval: at.keepalive, keepaliveCountMax: 3 }),
     hostVerifier: (key: Buffer) => {
       const fingerprint = fingerprintOf(key);
-      seen(fingerprint);
+      seen(key);
       untrusted = !at.hostKeys.includes(fingerprint);
       if (untrusted && at.hostKeys.length > 0) strangers.add(pinning);
       return !untrusted;
