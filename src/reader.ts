@@ -7,6 +7,7 @@ import { loadProject } from './manifests/project.ts';
 import { identityOf, projectRoot } from './run.ts';
 import type { Secret } from './secret.ts';
 import type { Identity } from './state/identity.ts';
+import type { Binding } from './state/model.ts';
 import { currentPath, openVersion, parseCurrent, valuePath } from './state/version-file.ts';
 
 export interface Wanted {
@@ -21,6 +22,8 @@ export interface Published {
   /** Everything but the password, e.g. `username`. */
   fields: Record<string, string>;
   version: number;
+  /** Where the credential may be sent, as it was sealed. */
+  binding: Binding;
 }
 
 export interface ReadOptions {
@@ -184,10 +187,10 @@ async function openAll(shelf: Shelf, wanted: readonly Wanted[], identity: Identi
       throw new KeyturnError(name, `has no version ${version} in ${shelf.place}`, {
         hint: `keyturn history ${name} shows which there are`,
       });
-    const { value, fields } = await openVersion(bytes, { name, v: version }, identity, path, {
+    const { value, fields, binding } = await openVersion(bytes, { name, v: version }, identity, path, {
       requireSignature,
     });
-    opened.push({ name, value, fields, version });
+    opened.push({ name, value, fields, version, binding });
   }
   return opened;
 }

@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import picomatch from 'picomatch';
 import { ulid } from 'ulid';
 import { apply } from './engine/apply.ts';
+import { boundTo } from './engine/binding.ts';
 import type { Observed } from './engine/decide.ts';
 import type { Event, Plan, Result } from './engine/model.ts';
 import { withOrphans } from './engine/orphans.ts';
@@ -21,6 +22,7 @@ import { type Identity, loadIdentity } from './state/identity.ts';
 import { Ledger } from './state/ledger.ts';
 import { checkLineage, lineageDir, rememberLineage } from './state/lineage.ts';
 import type { Binding, Claim } from './state/model.ts';
+import { type SessionNote, sessionsOf } from './state/sessions.ts';
 import { resolveValue } from './state/values.ts';
 import { isOpen, readRequests, type Wish } from './state/wishes.ts';
 import { driverOf } from './targets/registry.ts';
@@ -134,7 +136,7 @@ export async function bindingsOf(desired: Desired): Promise<Map<string, Binding>
   const bindings = new Map<string, Binding>();
   for (const secret of desired.secrets.values()) {
     const target = desired.targets.get(secret.target);
-    if (target) bindings.set(secret.name, (await driverOf(target.type)).binding(target, secret.account));
+    if (target) bindings.set(secret.name, boundTo(await driverOf(target.type), target, secret));
   }
   return bindings;
 }
@@ -160,12 +162,26 @@ export async function makePlan(session: Session, request: PlanRequest = {}): Pro
     wishes,
     deadClaims: deadClaims(session),
     restores,
+    sessions: await sessionsSeen(session),
     assent: request.assent === true,
     force: request.force === true,
   };
   const wanted =
     request.only && request.only.length > 0 ? picomatch([...request.only], { dot: true }) : undefined;
   return plan(desired, ledger.state, host.clock.now(), observed, wanted ? { only: wanted } : {});
+}
+
+/** Sessions of people by secret name, as records and the tip's files have them together. */
+export async function sessionsSeen({ ledger, host }: Session): Promise<Map<string, SessionNote[]>> {
+  const files = await ledger.sessions();
+  const notes = new Map(Object.values(ledger.state.records).map((one) => [one.name, one.sessions ?? []]));
+  const names = new Set([...notes.keys(), ...files.map(({ secret }) => secret)]);
+  return new Map(
+    [...names].map((name) => {
+      const mine = files.filter(({ secret }) => secret === name);
+      return [name, sessionsOf(notes.get(name) ?? [], mine, host.clock.now())];
+    }),
+  );
 }
 
 /**

@@ -10,6 +10,7 @@ import { KeyturnError } from './errors.ts';
 import type { ValueRef } from './manifests/model.ts';
 import { deliver, type Post } from './output/notify/deliver.ts';
 import { type Message, messageOf } from './output/notify/message.ts';
+import { registerSessions } from './register.ts';
 import type { Session } from './run.ts';
 import type { Secret } from './secret.ts';
 import type { Change } from './state/ledger.ts';
@@ -28,6 +29,7 @@ export async function tell(session: Session, plan: Plan, results: readonly Resul
   const before = ledger.tip;
   const notes: Note[] = [];
   try {
+    await registerSessions(session);
     await record(session, news(desired, ledger.state, plan, results, world.owner, world.clock.now()), 'note');
     notes.push(...(await deliverAll(session)));
   } catch (error) {

@@ -92,6 +92,14 @@ export function describe(run: Run): Command {
       run(async (c) => (await import('./exec.ts')).exec(c, words, options), command),
     );
   program
+    .command('connect <name> [command...]')
+    .description('a session on the target without seeing the credential: connect NAME [-- COMMAND]')
+    .option('--host <host>', "one of the hosts that its manifest names; default the target's own")
+    .option('-t, --tty', 'SSH: a terminal for COMMAND too', false)
+    .action((name, words, options, command) =>
+      run(async (c) => (await import('./connect.ts')).connect(c, name, words, options), command),
+    );
+  program
     .command('access [name]')
     .description('who can read a secret; or what a reader can, or a lost key could')
     .option('--reader <reader>', 'name or recipient: what it can read')
@@ -209,7 +217,7 @@ function waysOut(program: Command, run: Run): void {
   program
     .command('rebind <name>')
     .description("allow a secret's changed host, port, account or CA")
-    .action((name, _, command) => run(async (c) => (await load()).rebind(c, name), command));
+    .action((name, _, command) => run(async (c) => (await import('./rebind.ts')).rebind(c, name), command));
   program
     .command('unlock <name>')
     .description('the owner of its claim is gone for good, or its account is unlocked: try at once')

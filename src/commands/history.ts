@@ -1,6 +1,7 @@
 import { renderJson } from '../output/json.ts';
 import { renderTable } from '../output/tables.ts';
 import type { Pending, SecretRecord } from '../state/model.ts';
+import type { SessionNote } from '../state/sessions.ts';
 import { walkHistory } from '../state/walk.ts';
 import { type Command, sessionIfReadable } from './context.ts';
 import { findRecord, minute } from './list.ts';
@@ -47,6 +48,16 @@ export const history: Command<[string]> = async (context, name) => {
 const said = ({ why, reason }: Pending): string =>
   (why === 'flagged' || why === 'rotate-token') && reason !== undefined ? `${why}: ${reason}` : why;
 
+function sessionWords({ by, from, host, openedAt, endedAt, end, unused }: SessionNote): string {
+  const ending = {
+    left: unused === true ? 'nobody got in' : `left ${minute(endedAt ?? null)}`,
+    lapsed: `no sign of life since, over ${minute(endedAt ?? null)}`,
+    gone: 'its file was removed',
+  };
+  const how = end === undefined ? 'goes on' : ending[end];
+  return `session of ${by} from ${from} on ${host} ${minute(openedAt)}: ${how}`;
+}
+
 function difference(before: SecretRecord | undefined, after: SecretRecord): string {
   const words: string[] = [];
   for (const [v, version] of Object.entries(after.versions)) {
@@ -59,6 +70,11 @@ function difference(before: SecretRecord | undefined, after: SecretRecord): stri
     words.push(`v${after.pending.v} taken over, attempt ${after.pending.claim.attempt}`);
   for (const v of Object.keys(before?.versions ?? {})) if (!after.versions[v]) words.push(`v${v} pruned`);
   if (before && before.name !== after.name) words.push(`renamed from ${before.name}`);
+  for (const session of after.sessions ?? []) {
+    const was = before?.sessions?.find(({ id }) => id === session.id);
+    if (was?.endedAt === session.endedAt && was !== undefined) continue;
+    words.push(sessionWords(session));
+  }
   const { lastError } = after.sched;
   if (lastError && JSON.stringify(lastError) !== JSON.stringify(before?.sched.lastError))
     words.push(`${lastError.step} failed: ${lastError.class} (${lastError.code})`);

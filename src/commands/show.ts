@@ -43,6 +43,13 @@ export const show: Command<[string]> = async (context, name) => {
         : 'unknown, its manifest is gone',
     ],
     [
+      'sessions',
+      (record.sessions ?? [])
+        .filter(({ endedAt }) => endedAt === undefined)
+        .map(({ by, openedAt }) => `${by} since ${minute(openedAt)}`)
+        .join(', ') || 'none',
+    ],
+    [
       'last error',
       sched.lastError
         ? `${sched.lastError.step}: ${sched.lastError.class} (${sched.lastError.code})`

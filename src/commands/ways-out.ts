@@ -8,11 +8,10 @@ import type { Action } from '../engine/model.ts';
 import { makeRepair, type Repair } from '../engine/repair.ts';
 import { KeyturnError } from '../errors.ts';
 import { applyPlan, makePlan, refuseUnpublished, type Session } from '../run.ts';
-import { rebound, unlocked } from '../state/bookkeeping.ts';
+import { unlocked } from '../state/bookkeeping.ts';
 import type { Change } from '../state/ledger.ts';
 import type { SecretRecord } from '../state/model.ts';
 import { nextVersion } from '../state/transitions.ts';
-import { driverOf } from '../targets/registry.ts';
 import { tell } from '../tell.ts';
 import { carryOut, printNotes, worst } from './apply.ts';
 import { confirm } from './confirm.ts';
@@ -111,28 +110,6 @@ export const adopt: Command<[string]> = async (context, name) => {
   return worst([result]);
 };
 
-/** `keyturn rebind NAME`: the manifest's new endpoint may have the credential from now on. */
-export const rebind: Command<[string]> = async (context, name) => {
-  const session = await quietSession(context);
-  const secret = session.desired.secrets.get(name);
-  const target = secret && session.desired.targets.get(secret.target);
-  const record = findRecord(session, name);
-  if (!secret || !target) throw new KeyturnError(name, 'has no manifest', { hint: 'restore it first' });
-  const binding = (await driverOf(target.type)).binding(target, secret.account);
-  const differences = Object.entries(binding).filter(
-    ([key, value]) => record.binding[key as keyof typeof binding] !== value,
-  );
-  if (differences.length === 0) {
-    context.console.words(`keyturn: ${name} is bound to what its manifest says`);
-    return 0;
-  }
-  for (const [key, value] of differences)
-    context.console.words(`  ${key}: ${record.binding[key as keyof typeof binding]} -> ${value}`);
-  await confirm(context, `Send the credential of ${name} there from now on?`);
-  await writeChanges(context, session, [changeOf(record, rebound(record, binding))], `rebind ${name}`);
-  return 0;
-};
-
 /** `keyturn unlock NAME`: its claim's owner is gone for good, or its account was unlocked: the next run may try at once. */
 export const unlock: Command<[string]> = async (context, name) => {
   const session = await quietSession(context);
@@ -146,7 +123,7 @@ export const unlock: Command<[string]> = async (context, name) => {
   return 0;
 };
 
-const changeOf = (from: SecretRecord, to: SecretRecord): Change => ({
+export const changeOf = (from: SecretRecord, to: SecretRecord): Change => ({
   uid: from.uid,
   name: from.name,
   from,

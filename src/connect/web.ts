@@ -8,35 +8,26 @@ import http, { type IncomingMessage, type RequestOptions, type ServerResponse } 
 import https from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { WebAccess } from '../manifests/access.ts';
 import type { Tls } from '../manifests/model.ts';
-import type { Secret } from '../secret.ts';
 import { join } from '../targets/join.ts';
 import type { Keyring } from '../targets/session.ts';
-
-export interface WebAccess {
-  url: string;
-  auth: 'basic' | 'header';
-  /** The header that carries the value, and what stands before it: `Authorization`, `Bearer `. */
-  header: string;
-  prefix: string;
-}
 
 export interface WebDoor {
   /** `http://127.0.0.1:PORT/path`, without the password. */
   url: string;
   /** The same, for a browser or curl: with the one-time password in it. */
-  open: Secret;
+  open: string;
   close(): Promise<void>;
 }
 
-/** Opens it. `password` is the one-time one, of letters and digits; `makeSecret` keeps `open` out of every log. */
+/** Opens it. `password` is the one-time one, of letters and digits. */
 export async function openWeb(of: {
   access: WebAccess;
   tls: Tls;
   timeout: number;
   keyring: Keyring;
   password: string;
-  makeSecret: (text: string) => Secret;
 }): Promise<WebDoor> {
   const base = new URL(of.access.url);
   const expected = Buffer.from(`Basic ${Buffer.from(`keyturn:${of.password}`).toString('base64')}`);
@@ -123,7 +114,7 @@ export async function openWeb(of: {
   });
   return {
     url: `http://${here()}${base.pathname}`,
-    open: of.makeSecret(`http://keyturn:${of.password}@${here()}${base.pathname}`),
+    open: `http://keyturn:${of.password}@${here()}${base.pathname}`,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

@@ -13,6 +13,8 @@
  * | retiring, its time is over                |                                 | retire            |
  * | a recipient of current is no reader       |                                 | rotate            |
  * | readers added to a blind secret           |                                 | rotate            |
+ * | a session has ended                       | it asks for it, all quiet       | rotate            |
+ * | an exclusive session goes on              | anything would touch the target | hold              |
  * | flagged, `rotateToken` changed, due       | in a window, grace over, backed off | rotate        |
  * | readers added, or `movedFrom`             | claim not alive                 | rekey             |
  * | readers added, `trust: signed`            | not approved                    | hold              |
@@ -21,12 +23,14 @@
 import { formatDuration } from '../manifests/durations.ts';
 import type { RotatedSecret } from '../manifests/model.ts';
 import type { Binding, SecretRecord, Why } from '../state/model.ts';
+import type { SessionNote } from '../state/sessions.ts';
 import { nextVersion, versionOf } from '../state/transitions.ts';
 import { type Audience, audienceOf, type Gate, readerChange, rekeyWords } from './audience.ts';
-import { bindingChange } from './binding.ts';
+import { bindingChange, newPlaces } from './binding.ts';
 import { begin, isBlank, waiting } from './first-version.ts';
 import type { Action, Verb } from './model.ts';
 import { backoffUntil, describeSchedule, dueAt, isOver } from './schedule.ts';
+import { afterSession, inUse } from './sessions.ts';
 import { inWindow, nextWindowStart } from './windows.ts';
 import { relative } from './words.ts';
 import { lease } from './world.ts';
@@ -40,6 +44,8 @@ export interface Observed {
   deadClaims: ReadonlySet<string>;
   /** Versions whose values are set again, by secret name: that rotation draws none. */
   restores?: ReadonlyMap<string, number>;
+  /** Sessions of people, by secret name: those that go on, and the newest that have ended. */
+  sessions?: ReadonlyMap<string, readonly SessionNote[]>;
   /** Somebody says yes to rotating what a target logs in with: `--yes`, or a terminal on which they are asked. */
   assent?: boolean;
   /** Rotate although back-off, grace or the minimal gap says wait. */
@@ -71,14 +77,15 @@ export function decide(
     ...more,
   });
 
-  const moved = bindingChange(record.binding, observed.bindings.get(secret.name));
+  const bound = observed.bindings.get(secret.name);
+  const moved = bindingChange(record.binding, bound) ?? newPlaces(record.binding, bound);
   if (moved) return [act('block', `${moved}; run keyturn rebind ${secret.name} if that is right`)];
   if (isBlank(record))
     return [begin(secret, record, audience, observed), ...waiting(secret, record, audience)];
   const asked = waiting(secret, record, audience);
   const rekey = rekeyReason(secret, record, audience);
   if (record.pending) {
-    const action = pendingAction(record, now, observed, act);
+    const action = pendingAction(secret, record, now, observed, act);
     const sealed = rekey === null || isClaimAlive(record, now) ? [] : [act('rekey', rekey)];
     return [action, ...sealed, ...asked];
   }
@@ -105,7 +112,13 @@ export function decide(
 
 type Act = (verb: Verb, reason: string, more?: Partial<Action>) => Action;
 
-function pendingAction(record: SecretRecord, now: Date, observed: Observed, act: Act): Action {
+function pendingAction(
+  secret: RotatedSecret,
+  record: SecretRecord,
+  now: Date,
+  observed: Observed,
+  act: Act,
+): Action {
   const { pending, sched, health } = record;
   if (!pending) throw new Error('no pending version');
   const version = { from: pending.v, to: pending.v };
@@ -126,6 +139,8 @@ function pendingAction(record: SecretRecord, now: Date, observed: Observed, act:
   const wait = sched.nextAttemptAt === null ? null : new Date(sched.nextAttemptAt);
   if (wait && wait > now && !observed.force)
     return act('hold', `${failureWords(record)}, tried again ${relative(wait, now)}`, version);
+  const busy = inUse(secret, observed.sessions?.get(secret.name), now);
+  if (busy !== null && !observed.force) return act('hold', `interrupted; ${busy}`, version);
   return act('resume', `interrupted ${relative(new Date(claim.at), now)} after the claim`, version);
 }
 
@@ -142,7 +157,9 @@ function rotate(
   if (!wish) return schedule.auto ? null : act('hold', 'manual only');
   const [why, words] = wish;
   if (audience.to.length === 0) return act('block', `${words}; nobody could read a new version`);
-  const urgent = why === 'flagged' || why === 'rotate-token' || why === 'reader-removed';
+  const urgent = why === 'flagged' || why === 'rotate-token' || why === 'reader-removed' || why === 'session';
+  const busy = inUse(secret, observed.sessions?.get(secret.name), now);
+  if (busy !== null && !observed.force) return act('hold', `${words}; ${busy}`);
 
   const wait = record.sched.nextAttemptAt === null ? null : new Date(record.sched.nextAttemptAt);
   if (wait && wait > now && !observed.force && why !== 'flagged')
@@ -199,6 +216,8 @@ function wishToRotate(
     return ['reader-added', `${rekey}, and nobody else can seal the old value for them`];
   if (secret.rotateToken !== undefined && secret.rotateToken !== record.sched.rotateToken)
     return ['rotate-token', `rotateToken is now "${secret.rotateToken}"`];
+  const left = afterSession(secret, record, observed.sessions?.get(secret.name), now);
+  if (left !== null) return ['session', left];
   const due = nextDue(secret, record);
   if (due && due <= now) return ['due', `due ${relative(due, now)} (${describeSchedule(secret.schedule)})`];
   return null;

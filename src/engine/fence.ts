@@ -1,6 +1,7 @@
 /** What stands between a claim and every effect at the target (protocol P2, G6). */
 import type { RotatedSecret } from '../manifests/model.ts';
 import type { SecretRecord } from '../state/model.ts';
+import { endOf } from '../state/sessions.ts';
 import { type Keep, keep, type Lost } from './attempt.ts';
 import type { Step } from './model.ts';
 import { fenceFreshness, lease, mutationDeadline, type World } from './world.ts';
@@ -34,6 +35,15 @@ export async function fence(attempt: UnderWay, world: World): Promise<Keep | Los
         left: attempt.replay ? 'unknown' : 'unchanged',
       },
     );
+  if (await exclusiveSession(attempt.secret, world))
+    return keep(
+      'fence',
+      'in-use',
+      { code: 'session', detail: 'somebody has an exclusive session' },
+      {
+        left: attempt.replay ? 'unknown' : 'unchanged',
+      },
+    );
   if (world.stopping())
     return keep(
       'fence',
@@ -44,6 +54,13 @@ export async function fence(attempt: UnderWay, world: World): Promise<Keep | Los
       },
     );
   return null;
+}
+
+/** One that began before our claim: who begins one later sees the version that we are about to set (`connect/record.ts`). */
+async function exclusiveSession({ name, access }: RotatedSecret, { ledger, clock }: World): Promise<boolean> {
+  if (access?.exclusive !== true) return false;
+  const open = (await ledger.sessions()).filter((file) => endOf(file, clock.now()) === null);
+  return open.some(({ secret, exclusive }) => secret === name && exclusive);
 }
 
 /** The older of the claim's two ages: a suspended machine stops one clock, a stepped clock the other. */

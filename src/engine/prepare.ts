@@ -9,6 +9,7 @@ import type { Driver } from '../targets/registry.ts';
 import { type Attempt, attemptOf, currentValue, type Keep, keep } from './attempt.ts';
 import { begin, newClaim } from './begin.ts';
 import { beginIssued, resumeIssued } from './begin-issued.ts';
+import { boundTo } from './binding.ts';
 import type { IssuedAttempt } from './issued-attempt.ts';
 import type { Action } from './model.ts';
 import { recordNamed, routeTo, targetCredentials, type World } from './world.ts';
@@ -136,7 +137,7 @@ export const blank = (secret: RotatedSecret, target: Target, driver: Driver, wor
     name: secret.name,
     rotator: `${target.type}/${secret.rotator}`,
     target: target.name,
-    binding: driver.binding(target, secret.account),
+    binding: boundTo(driver, target, secret),
     specDigest: secret.specDigest,
     protected: secret.deleteProtection,
   });

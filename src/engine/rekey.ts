@@ -27,13 +27,34 @@ export async function rekey(
       change: null,
       result: { ...base(action), outcome: 'waiting', detail: 'another run is rotating it' },
     };
+  const change = await sealedAnew(record, record, secret, desired, world, action.keyChange === true);
+  const count = change.sealed;
+  return {
+    action,
+    change: change.change,
+    result: {
+      ...base(action),
+      detail: `${count} ${count === 1 ? 'version' : 'versions'} re-encrypted`,
+    },
+  };
+}
+
+/** Its versions in use as files that say `bound`'s binding, for those who may read them now. */
+export async function sealedAnew(
+  record: SecretRecord,
+  bound: SecretRecord,
+  secret: RotatedSecret,
+  desired: Desired,
+  world: World,
+  newKey = false,
+): Promise<{ change: Change; sealed: number }> {
   const moved = record.name !== secret.name;
-  const renamed: SecretRecord = { ...record, name: secret.name };
+  const renamed: SecretRecord = { ...bound, name: secret.name };
   const sealed = new Map<number, Sealed>();
   const writes: Change['writes'] = [];
   const audience = audienceNow(secret, record, desired, world);
   const recipients = audience.to.map((reader) => reader.recipient);
-  const keyChanged = action.keyChange === true || readerChange(record, audience)?.keyChanged === true;
+  const keyChanged = newKey || readerChange(record, audience)?.keyChanged === true;
   for (const v of Object.keys(record.versions).map(Number)) {
     const { stage, file } = versionOf(record, v);
     if (file === null) continue;
@@ -54,13 +75,6 @@ export async function rekey(
       { path: currentPath(record.name), bytes: null },
       world.ledger.pointer(secret.name, record.current),
     );
-  const to = named(rekeyed(record, secret.name, sealed), audience.to);
-  return {
-    action,
-    change: { uid: record.uid, name: secret.name, from: record, to, writes },
-    result: {
-      ...base(action),
-      detail: `${sealed.size} ${sealed.size === 1 ? 'version' : 'versions'} re-encrypted`,
-    },
-  };
+  const to = named(rekeyed(bound, secret.name, sealed), audience.to);
+  return { change: { uid: record.uid, name: secret.name, from: record, to, writes }, sealed: sealed.size };
 }

@@ -44,6 +44,8 @@ export interface GitRepository extends StateRepository {
   isOutdated(tip: Tip, paths: string[]): Promise<boolean>;
   /** Every file that a commit up to the tip has added below `folder`, as far as this clone's history reaches. */
   everAdded(tip: Tip, folder: string): Promise<Map<string, Uint8Array>>;
+  /** The person whose name a commit made now would carry: `Alice <alice@example.org>`. */
+  author(): Promise<string>;
 }
 
 /** Opens the repository around `cwd`. Throws a KeyturnError (exit 1) that says what is missing. */
@@ -111,6 +113,10 @@ export async function openRepository(cwd: string, options: OpenOptions): Promise
         (p) => mine.get(p) !== theirs.get(p),
       );
       return differ && !(await isBelow(git, tip, commit));
+    },
+    async author() {
+      const ident = done(await git.run(['var', 'GIT_AUTHOR_IDENT'], { env: who.env }), 'git identity');
+      return text(ident).replace(/ \d+ [+-]\d{4}$/, '');
     },
     everAdded: async (tip, folder) => contents(git, await listAdded(git, tip, folder)),
   };

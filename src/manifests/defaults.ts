@@ -1,6 +1,7 @@
 /** Written manifests -> model: every default is filled in here, and nowhere else. */
 import picomatch from 'picomatch';
 import { plainRecipient } from '../age/age.ts';
+import { toAccess } from './access.ts';
 import { channelsOf, toNotify } from './channels.ts';
 import { specDigest } from './digest.ts';
 import { parseDuration } from './durations.ts';
@@ -243,8 +244,11 @@ export function toSecret(
     verifyEvery: verify && ms(verify.every),
     drift: spec.drift ?? common.drift ?? 'alarm',
   };
+  const { usernames } = covered.account;
+  const access = toAccess(spec.access, { targetType: target?.type, usernames });
   return {
     ...covered,
+    ...(access === undefined ? {} : { access }),
     description: metadata.description,
     tags: metadata.tags ?? [],
     readers: readersOf(metadata.name, roles),

@@ -2,8 +2,16 @@ import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import type { RotatedSecret } from './model.ts';
 
-/** What `specDigest` does not cover: who reads it, who is told, what people call it, where it stands. */
-type Uncovered = 'readers' | 'description' | 'tags' | 'source' | 'notify' | 'ownSchedule' | 'specDigest';
+/** What `specDigest` does not cover: who reads it or has sessions with it, who is told, what people call it, where it stands. */
+type Uncovered =
+  | 'access'
+  | 'readers'
+  | 'description'
+  | 'tags'
+  | 'source'
+  | 'notify'
+  | 'ownSchedule'
+  | 'specDigest';
 
 /**
  * `sha256:<hex>` over the RFC 8785 form of everything that says how a secret is rotated. Keys that are undefined

@@ -3,6 +3,8 @@
  * Plain data; durations are milliseconds, names are as written.
  */
 
+import type { Access } from './access.ts';
+
 /** Where a manifest said something: for `file:line:col` in every message. Lines and columns start at 1. */
 export interface Source {
   file: string;
@@ -196,6 +198,8 @@ export interface RotatedSecret {
   /** Sealed to readers only: not even a reconciler decrypts it. */
   blind?: true;
   deleteProtection: boolean;
+  /** Absent: nobody gets a session with it. */
+  access?: Access;
   rotateToken: string | undefined;
   movedFrom: string | undefined;
   /**

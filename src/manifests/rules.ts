@@ -26,6 +26,7 @@ import {
   targetReferences,
   valueFolders,
 } from './rules/references.ts';
+import { sessions } from './rules/sessions.ts';
 import { keyRotator, sshAccounts, sshGrace, sshLogins } from './rules/ssh.ts';
 import { drift, offsets, pairs } from './rules/time.ts';
 import type { WrittenProject, WrittenRole, WrittenSecret, WrittenTarget } from './written.ts';
@@ -76,6 +77,7 @@ const always: Rule[] = [
   initialValue,
   sshAccounts,
   sshLogins,
+  sessions,
 ];
 
 const withProject: Rule[] = [

@@ -1,4 +1,5 @@
 /** Manifests as people write them, after the schema has accepted them: nothing filled in, durations are words. */
+import type { WrittenAccess } from './access.ts';
 import type { Drift, KeyType, Rotator, SshOptions, TargetType, Tls, ValueRef } from './model.ts';
 
 export interface WrittenWindow {
@@ -143,6 +144,7 @@ export type WrittenSecret = Written<
     deleteAfter?: string;
     stillInUseWindow?: string;
     stillInUse?: 'warn' | 'block';
+    access?: WrittenAccess;
     rotateToken?: string;
     movedFrom?: string;
   }

@@ -12,6 +12,7 @@ const whys: Readonly<Record<Why, true>> = {
   'reader-removed': true,
   'reader-added': true,
   drift: true,
+  session: true,
   'policy-refused': true,
 };
 

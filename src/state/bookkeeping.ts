@@ -1,5 +1,6 @@
 /** What a record notes beside its versions: failures, pauses, where a credential may be sent. Pure: a record in, a record out. */
 import type { Binding, Health, Sched, SecretRecord } from './model.ts';
+import type { SessionNote } from './sessions.ts';
 
 export interface Failure {
   class: string;
@@ -90,6 +91,12 @@ export const paused = (record: SecretRecord, at: string, probeAfter: string): Se
 function undrifted({ driftAt: _, ...sched }: Sched): Sched {
   return sched;
 }
+
+/** Sessions as they are known now. */
+export const withSessions = (record: SecretRecord, sessions: SessionNote[]): SecretRecord => ({
+  ...record,
+  sessions,
+});
 
 /** Whether `keyturn destroy` may touch it is what the manifest said last. */
 export const protectedBy = (record: SecretRecord, deleteProtection: boolean): SecretRecord => ({

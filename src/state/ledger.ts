@@ -14,6 +14,7 @@ import { type Identity, writerOf } from './identity.ts';
 import { append, type Folded, fold } from './journal.ts';
 import type { SecretRecord, State } from './model.ts';
 import { digest } from './sealed.ts';
+import { readSessions, type SessionFile, sessionFolder } from './sessions.ts';
 import { bytesOf, listTip, readTip } from './tip.ts';
 import { versionOf } from './transitions.ts';
 import { currentPath, formatCurrent, openVersion, sealVersion, valuePath } from './version-file.ts';
@@ -140,6 +141,14 @@ export class Ledger {
         exit: 3,
       });
     return bytesOf(await this.#options.repository.read([blob]), blob, path);
+  }
+
+  /** Sessions that files of the tip tell of, oldest first. */
+  async sessions(): Promise<SessionFile[]> {
+    const paths = this.paths(sessionFolder);
+    return readSessions(
+      new Map(await Promise.all(paths.map(async (p) => [p, await this.readFile(p)] as const))),
+    );
   }
 
   /** One version's value. Throws KeyturnError when the identity may not read it or the file is not the recorded one. */

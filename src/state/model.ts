@@ -4,6 +4,7 @@
  */
 
 import type { NotifyEvent } from '../manifests/model.ts';
+import type { SessionNote } from './sessions.ts';
 
 export type Stage = 'current' | 'retiring' | 'retired' | 'abandoned' | 'pending';
 
@@ -16,6 +17,8 @@ export interface Binding {
   account: string;
   /** `sha256:…` of the trusted CA, `system`, or `disabled`. */
   tls: string;
+  /** Where a person's session takes it beyond that, separated by spaces: further hosts, or the address of an application. */
+  sessions?: string;
 }
 
 export interface VersionRecord {
@@ -60,6 +63,7 @@ export type Why =
   | 'reader-removed'
   | 'reader-added'
   | 'drift'
+  | 'session'
   | 'policy-refused';
 
 export interface Pending {
@@ -147,6 +151,8 @@ export interface SecretRecord {
   protected?: boolean;
   /** Notices that are not delivered yet, oldest first. */
   outbox?: Notice[];
+  /** Sessions of people: those that go on, and the newest that have ended. */
+  sessions?: SessionNote[];
 }
 
 export interface State {

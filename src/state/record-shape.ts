@@ -1,6 +1,7 @@
 /** What a `SecretRecord` must look like in the journal. A field added to the model does not compile until it is here. */
 import { notifyEvents } from '../manifests/model.ts';
 import type { Binding, Claim, Notice, Pending, Sched, SecretRecord, VersionRecord } from './model.ts';
+import type { SessionNote } from './sessions.ts';
 import { type Check, flag, listOf, mapOf, objectOf, oneOf, orNull, text, whole } from './shape.ts';
 
 /** ISO 8601 in UTC, as `Date.toISOString` writes it. */
@@ -24,6 +25,7 @@ export const binding = objectOf<Binding>({
   port: whole(0),
   account: filled,
   tls: filled,
+  sessions: { optional: filled },
 });
 
 const version = objectOf<VersionRecord>({
@@ -65,6 +67,7 @@ const pending = objectOf<Pending>({
     'reader-removed',
     'reader-added',
     'drift',
+    'session',
     'policy-refused',
   ),
   uses: listOf(filled),
@@ -99,6 +102,20 @@ const notice = objectOf<Notice>({
   channels: listOf(filled),
 });
 
+const session = objectOf<SessionNote>({
+  id: filled,
+  version: whole(1),
+  by: text(),
+  from: text(),
+  protocol: text(),
+  host: text(),
+  exclusive: flag,
+  openedAt: instant,
+  unused: { optional: flag },
+  endedAt: { optional: instant },
+  end: { optional: oneOf('left', 'lapsed', 'gone') },
+});
+
 const record = objectOf<SecretRecord>({
   uid: text(idPattern),
   name: filled,
@@ -115,6 +132,7 @@ const record = objectOf<SecretRecord>({
   approved: { optional: listOf(filled) },
   protected: { optional: flag },
   outbox: { optional: listOf(notice) },
+  sessions: { optional: listOf(session) },
 });
 
 /**

@@ -20,5 +20,5 @@ export interface Terminal {
   kind: string;
 }
 
-/** Ends a session from outside; `signal` is what the process was told. */
+/** Calls back for every signal that this process gets, until the answer is called. */
 export type Interrupts = (listener: (signal: NodeJS.Signals) => void) => () => void;

@@ -69,7 +69,7 @@ const families = [
   ['MariaDB', findMariadb(), startMariadb],
   ['MySQL', findMysql(), startMysql],
 ] as const;
-describe.each(families)('a session on %s', (kind, installed, startServer) => {
+describe.each(families)('a session on %s', (_, installed, startServer) => {
   let server: DatabaseServer;
   const password = freshValue();
   beforeAll(async () => {
