@@ -1,6 +1,5 @@
 import { basename } from 'node:path';
 import { runChild } from '../connect/child.ts';
-import { runChild } from '../connect/child.ts';
 import { KeyturnError } from '../errors.ts';
 import { readPublished } from '../reader.ts';
 import type { Context } from './context.ts';
