@@ -95,7 +95,8 @@ function outstanding(one: SecretRecord, { world, ledger, desired }: Session): (P
     });
 }
 
-async function resolveFor(
+/** The value of a reference of keyturn.yaml; a rotated secret's is its current one. */
+export async function resolveFor(
   { world, desired, ledger }: Session,
   ref: ValueRef,
   subject: string,

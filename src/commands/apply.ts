@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { agenda } from '../engine/agenda.ts';
+import { beat } from '../beat.ts';
 import type { Action, Plan, Result } from '../engine/model.ts';
-import { effective } from '../engine/plan.ts';
+import { nextRun } from '../engine/notices.ts';
+import { effective, recordOf } from '../engine/plan.ts';
 import { credentialSecrets } from '../engine/world.ts';
 import { type ExitCode, KeyturnError } from '../errors.ts';
 import { renderNextMarkdown } from '../output/agenda.ts';
@@ -28,8 +29,21 @@ export const apply: Command<[PlanRequest & { plan?: string | undefined }]> = asy
     throw new KeyturnError(options.plan ?? 'plan', 'is not what would be done now', {
       hint: 'state, manifests or the clock have moved on since it was made: run keyturn plan --out again and review it',
     });
-  return (await carryOut(context, session, progress, made, options)).code;
+  return (await carryOutAll(context, session, progress, made, options)).code;
 };
+
+/** `carryOut`, and where it was the whole plan the monitor hears that the job still runs. */
+export async function carryOutAll(
+  context: Context,
+  session: Session,
+  progress: Progress,
+  plan: Plan,
+  request: PlanRequest,
+): Promise<Carried> {
+  const carried = await carryOut(context, session, progress, plan, request);
+  if ((request.only ?? []).length === 0) printNotes(context.console, await beat(session, carried.code));
+  return carried;
+}
 
 export interface Carried {
   code: ExitCode;
@@ -69,12 +83,16 @@ export async function carryOut(
   return { code: worst(results, plan), results };
 }
 
-/** The calendar of a job summary. */
-const daysShown = 30;
-
-function summarizeRest(console: Console, { desired, ledger, world }: Session, plan: Plan): void {
+/** What a job summary has besides the results: when every secret rotates next. */
+function summarizeRest(console: Console, { desired, ledger }: Session, plan: Plan): void {
   if (effective(plan).length === 0) console.summary(`### keyturn\n\n${inert(nothingToDo(plan))}`);
-  console.summary(renderNextMarkdown(agenda(desired, ledger.state, world.clock.now(), daysShown), daysShown));
+  const records = Object.values(ledger.state.records);
+  const next = [...desired.secrets.values()].flatMap((secret) => {
+    const record = recordOf(secret, records);
+    const at = record && nextRun(record, secret)?.toISOString();
+    return at ? [{ secret: secret.name, at, timezone: secret.schedule.timezone }] : [];
+  });
+  console.summary(renderNextMarkdown(next.sort((a, b) => (a.at < b.at ? -1 : 1))));
 }
 
 /** What people were told, or could not be, after everything else is done. */

@@ -1,5 +1,5 @@
 /** `command: apply`: the job after a merge, of the hour, or of a person who asks for a rotation. */
-import { carryOut } from '../commands/apply.ts';
+import { carryOutAll } from '../commands/apply.ts';
 import { sessionWithProgress } from '../commands/context.ts';
 import { effective } from '../engine/plan.ts';
 import type { ExitCode } from '../errors.ts';
@@ -16,7 +16,7 @@ export async function applyAction({ context, inputs }: Job): Promise<ExitCode> {
   const made = await makePlan(session, request);
   const planned = { changes: String(effective(made).length), checksum: made.checksum };
   setOutputs(context.host, { ...planned, rotated: '', failed: '' });
-  const { code, results } = await carryOut(context, session, progress, made, request);
+  const { code, results } = await carryOutAll(context, session, progress, made, request);
   const named = (wanted: (result: (typeof results)[number]) => boolean): string =>
     listed(results.filter(wanted).map(({ secret }) => secret));
   setOutputs(context.host, {

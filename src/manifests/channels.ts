@@ -2,7 +2,7 @@
 import { parseDuration } from './durations.ts';
 import type { Channel, Notify, NotifyEvent, ValueRef } from './model.ts';
 import { notifyEvents } from './model.ts';
-import type { WrittenChannel, WrittenDefaults } from './written.ts';
+import type { WrittenChannel, WrittenDefaults, WrittenProject } from './written.ts';
 
 const keys = ['url', 'signingKey', 'from', 'to', 'token', 'repository'] as const;
 type Key = (typeof keys)[number];
@@ -57,7 +57,7 @@ function toChannel(written: WrittenChannel): Channel | null {
 }
 
 /** Every reference to a value in a channel, with its key. */
-export const channelValues = ({ url, signingKey, token }: WrittenChannel): [Key, ValueRef][] =>
+const channelValues = ({ url, signingKey, token }: WrittenChannel): [Key, ValueRef][] =>
   (
     [
       ['url', url],
@@ -65,6 +65,16 @@ export const channelValues = ({ url, signingKey, token }: WrittenChannel): [Key,
       ['token', token],
     ] as const
   ).flatMap(([key, ref]): [Key, ValueRef][] => (ref ? [[key, ref]] : []));
+
+/** Every reference to a value in keyturn.yaml, with the JSON pointer of where it stands. */
+export const projectValues = ({ spec }: WrittenProject): [string, ValueRef][] => [
+  ...Object.entries(spec.channels ?? {}).flatMap(([name, channel]) =>
+    channelValues(channel).map(([key, ref]): [string, ValueRef] => [`/spec/channels/${name}/${key}`, ref]),
+  ),
+  ...(spec.heartbeat === undefined
+    ? []
+    : [['/spec/heartbeat/url', spec.heartbeat.url] as [string, ValueRef]]),
+];
 
 /** Without `on`, every event is told. */
 export function toNotify({ before, on, channels }: NonNullable<WrittenDefaults['notify']>): Notify {

@@ -47,6 +47,7 @@ export function toProject({ metadata, spec }: WrittenProject): Project {
     planners: (spec.planners ?? []).map(plainRecipient),
     stateRef: spec.state?.ref,
     ...(spec.trust === undefined ? {} : { trust: spec.trust }),
+    ...(spec.heartbeat === undefined ? {} : { heartbeat: spec.heartbeat }),
     limits: { maxRotations: spec.limits?.maxRotations ?? 20, maxShare: spec.limits?.maxShare ?? 0.5 },
     channels: channelsOf(spec.channels ?? {}),
   };

@@ -25,6 +25,8 @@ export interface Project {
   stateRef: string | undefined;
   /** `signed`: a reader or reconciler that is added waits for `keyturn approve` (protocol A6). Default `branch`. */
   trust?: 'branch' | 'signed';
+  /** A monitor that hears of every whole apply, and sounds the alarm when it hears of none. */
+  heartbeat?: { url: ValueRef };
   limits: { maxRotations: number; maxShare: number };
   channels: Record<string, Channel>;
 }

@@ -68,6 +68,7 @@ export type WrittenProject = Written<
     planners?: string[];
     state?: { ref?: string };
     trust?: 'branch' | 'signed';
+    heartbeat?: { url: ValueRef };
     limits?: { maxRotations?: number; maxShare?: number };
     defaults?: WrittenDefaults;
     channels?: Record<string, WrittenChannel>;

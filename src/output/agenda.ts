@@ -22,25 +22,30 @@ export function renderAgendaMarkdown(entries: readonly Entry[], days: number): s
 
 const mostShown = 20;
 
-/** The same for a job summary, below what the job did: the first ones, and how many more there are. */
-export function renderNextMarkdown(entries: readonly Entry[], days: number): string {
-  const more = entries.length - mostShown;
-  const rest = more > 0 ? `\n_${more} more: \`keyturn plan --days ${days}\` prints them all._\n` : '';
-  return `### Next rotations\n\n${renderAgendaMarkdown(entries.slice(0, mostShown), days)}${rest}`;
+/** When each secret rotates next, for a job summary: the first ones, and how many more there are. */
+export function renderNextMarkdown(next: readonly Pick<Entry, 'at' | 'timezone' | 'secret'>[]): string {
+  const rows = next.slice(0, mostShown).map(({ at, timezone, secret }) => {
+    const cells = [secret, utc(at), localTime(at, timezone)];
+    return tableRow(cells.map(inert));
+  });
+  const more = next.length - rows.length;
+  return [
+    '### Next rotations\n',
+    ...(rows.length === 0
+      ? ['nothing rotates by its schedule']
+      : [tableHead(['secret', 'when', 'there']), ...rows]),
+    ...(more > 0 ? [`\n_${more} more: \`keyturn list\` has them all._`] : []),
+  ].join('\n');
 }
 
 const nothing = (days: number): string =>
   `nothing rotates by its schedule within ${days === 1 ? 'a day' : `${days} days`}`;
 
 function cells({ at, timezone, secret, version, notes }: Entry): string[] {
-  return [
-    `${at.slice(0, 16).replace('T', ' ')}Z`,
-    localTime(at, timezone),
-    secret,
-    `v${version}`,
-    notes.join('; '),
-  ];
+  return [utc(at), localTime(at, timezone), secret, `v${version}`, notes.join('; ')];
 }
+
+const utc = (at: string): string => `${at.slice(0, 16).replace('T', ' ')}Z`;
 
 /** `Sun 03:00 Europe/Berlin`: what the clock on the wall shows then. */
 function localTime(at: string, timezone: string): string {

@@ -157,3 +157,33 @@ describe('notifications', () => {
     expect(desk.tip()).toBe(tip);
   });
 });
+
+describe('the heartbeat', () => {
+  const heartbeat = '  heartbeat: { url: { env: HOOK } }\n';
+  const beats = (): unknown[] => bench.web.received.map(({ body }) => JSON.parse(body));
+
+  it('tells a monitor of every whole apply, with something to do or without, and of nothing else', async () => {
+    desk = await bench.desk('', heartbeat);
+    expect(await desk.keyturn(['apply'])).toMatchObject({ code: 0 });
+    expect(await desk.keyturn(['apply'])).toMatchObject({ code: 0 });
+    const beat = { format: 1, project: 'acme', exit: 0, serial: expect.any(Number), at: expect.any(String) };
+    expect(beats()).toEqual([beat, beat]);
+    later(desk, 2 * hour);
+    for (const args of [['plan'], ['apply', '--only', 'pg/*'], ['rotate', 'pg/app'], ['verify'], ['recover']])
+      expect(await desk.keyturn(args), args.join(' ')).toMatchObject({ code: 0 });
+    expect(beats()).toHaveLength(2);
+  });
+
+  it('fails no run', async () => {
+    desk = await bench.desk('', heartbeat);
+    bench.web.answer = () => ({ status: 500 });
+    const down = await desk.keyturn(['apply']);
+    expect(down).toMatchObject({ code: 0 });
+    expect(down.err).toContain('heartbeat: not sent (HTTP 500)');
+    delete desk.env.HOOK;
+    const unset = await desk.keyturn(['apply']);
+    expect(unset).toMatchObject({ code: 0 });
+    expect(unset.err).toContain('heartbeat: not sent (');
+    expect(desk.tip()).toBe(desk.git('rev-parse', 'HEAD'));
+  });
+});

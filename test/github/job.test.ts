@@ -115,7 +115,7 @@ describe('apply', () => {
     const ended = await step({ command: 'apply' });
     expect(ended).toMatchObject({ code: 0, outputs: { changes: '0', rotated: '', failed: '' } });
     expect(ended.summary).toContain('### keyturn\n\nnothing to do: 2 secrets unchanged');
-    expect(ended.summary).toContain('### Next rotations\n\nnothing rotates by its schedule within 30 days');
+    expect(ended.summary).toContain('### Next rotations\n\n| secret | when | there |');
     expect(world.tip()).toBe(tip);
   });
 

@@ -29,6 +29,9 @@ describe('references', () => {
     expect(
       await said('', { project: project('channels: { ops: { type: webhook, url: { secret: x } } }') }),
     ).toHaveLength(1);
+    expect(await said('', { project: project('heartbeat: { url: { secret: x } }') })).toEqual([
+      expect.stringContaining('spec.heartbeat.url refers to no rotated secret'),
+    ]);
   });
 
   it('to channels', async () => {

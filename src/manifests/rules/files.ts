@@ -1,5 +1,5 @@
 import { isAbsolute } from 'node:path';
-import { channelValues } from '../channels.ts';
+import { projectValues } from '../channels.ts';
 import { loginRefs } from '../logins.ts';
 import type { ValueRef } from '../model.ts';
 import type { ManifestDocument } from '../parse.ts';
@@ -28,7 +28,5 @@ export async function filePaths({ root, ci, project, targets, secrets, problems 
   for (const { document, model } of secrets.values())
     await check(document, `/spec/initial/${initialKey(model)}`, model.initial?.password);
   if (project === undefined) return;
-  for (const [name, channel] of Object.entries(project.written.spec.channels ?? {}))
-    for (const [key, ref] of channelValues(channel))
-      await check(project.document, `/spec/channels/${name}/${key}`, ref);
+  for (const [pointer, ref] of projectValues(project.written)) await check(project.document, pointer, ref);
 }

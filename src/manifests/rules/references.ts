@@ -1,5 +1,5 @@
 /** Names that one manifest uses of another. */
-import { channelValues } from '../channels.ts';
+import { projectValues } from '../channels.ts';
 import { loginRefs } from '../logins.ts';
 import type { ValueRef } from '../model.ts';
 import type { ManifestDocument } from '../parse.ts';
@@ -39,9 +39,7 @@ export function secretReferences({ project, targets, secrets, names, problems }:
   for (const { document, model } of secrets.values())
     check(document, `/spec/initial/${initialKey(model)}`, model.initial?.password);
   if (project === undefined) return;
-  for (const [name, channel] of Object.entries(project.written.spec.channels ?? {}))
-    for (const [key, ref] of channelValues(channel))
-      check(project.document, `/spec/channels/${name}/${key}`, ref);
+  for (const [pointer, ref] of projectValues(project.written)) check(project.document, pointer, ref);
 }
 
 export function channels({ project, secrets, problems }: Context): void {
