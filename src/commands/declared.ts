@@ -23,6 +23,10 @@ export function describe(run: Run): Command {
     .command('init')
     .description('make an identity, keyturn.yaml, example manifests and the two workflows')
     .option('--name <name>', 'name of the project', 'secrets')
+    .option(
+      '--action <owner/name@commit>',
+      'the action that the workflows use; default the one of this release',
+    )
     .action((options, command) => run(async (c) => (await import('./init.ts')).init(c, options), command));
   program
     .command('validate')

@@ -3,16 +3,20 @@ import { resolve } from 'node:path';
 import { KeyturnError } from '../errors.ts';
 import type { Host } from '../host.ts';
 import { generateBundle, identityPath, loadIdentity } from '../state/identity.ts';
-import { version } from '../version.ts';
 import type { Command } from './context.ts';
 import { writeNew } from './files.ts';
 import { type StarterFile, starterFiles } from './starter.ts';
+import { toolOf } from './starter-workflows.ts';
 
 /**
  * `keyturn init`: an identity for the job, one for you, keyturn.yaml, an example of every manifest, two workflows.
  * A file that is there already is left as it is and said.
  */
-export const init: Command<[{ name: string }]> = async ({ host, console }, { name }) => {
+export const init: Command<[{ name: string; action?: string | undefined }]> = async (
+  { host, console },
+  { name, action },
+) => {
+  const tool = toolOf(action);
   const own = identityPath(host.env, host.home);
   const job = await generateBundle('ci-1');
   const fresh = existsSync(own) ? null : await generateBundle('admin-1');
@@ -24,7 +28,7 @@ export const init: Command<[{ name: string }]> = async ({ host, console }, { nam
 
   const trust = fresh ? `${fresh.trustLine}\n` : '';
   const files: StarterFile[] = [
-    ...starterFiles({ name, version, admin, job: job.recipient }),
+    ...starterFiles({ name, admin, job: job.recipient, tool }),
     { path: jobIdentity, text: `${job.bundle.reveal()}${trust}`, mode: 0o600 },
     { path: '.gitignore', text: `${jobIdentity}\n`, mode: 0o644 },
   ];

@@ -5,6 +5,9 @@ import { put, type World } from '../crash/world.ts';
 import type { Github } from '../servers/github.ts';
 import { event } from './runner.ts';
 
+/** Where the remote is, and a git for anywhere. */
+export type Place = Pick<World, 'root' | 'remote' | 'at' | 'git'>;
+
 export interface Pull {
   /** `GITHUB_WORKSPACE`. */
   workspace: string;
@@ -28,7 +31,7 @@ let pulls = 0;
 
 /** Merges a branch with these changes into main, at the side, and checks the result out. */
 export function openPull(
-  world: World,
+  world: Place,
   github: Github,
   files: Record<string, string | null>,
   options: PullOptions = {},
@@ -87,7 +90,7 @@ export function openPull(
 }
 
 /** What every step of a job has, with a home of its own. */
-export const runnerEnv = (world: World, github: Github, workspace: string): NodeJS.ProcessEnv => ({
+export const runnerEnv = (world: Place, github: Github, workspace: string): NodeJS.ProcessEnv => ({
   PATH: process.env.PATH,
   HOME: world.at('runner-home'),
   GIT_CONFIG_NOSYSTEM: '1',
