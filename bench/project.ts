@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Secret } from '../src/secret.ts';
 import { generateBundle } from '../src/state/identity.ts';
 import { node, type Run, run } from './measure.ts';
 
@@ -10,6 +11,10 @@ const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 /** A clone with its bare remote, its identity and a home of its own, somewhere in `scratch`. */
 export interface Project {
   folder: string;
+  remote: string;
+  /** The job's identity. */
+  bundle: Secret;
+  env: NodeJS.ProcessEnv;
   keyturn(...args: string[]): Promise<Run>;
   git(...args: string[]): Promise<Run>;
 }
@@ -62,7 +67,14 @@ spec:
     'Declare',
   );
   await git('push', '--quiet', 'origin', 'main');
-  return { folder, git, keyturn: (...args) => node([cli, ...args], { cwd: folder, env }) };
+  return {
+    folder,
+    remote: join(place, 'remote.git'),
+    bundle: job.bundle,
+    env,
+    git,
+    keyturn: (...args) => node([cli, ...args], { cwd: folder, env }),
+  };
 }
 
 export const adminPassword = 'Bench-admin-0123456789';

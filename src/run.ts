@@ -134,9 +134,14 @@ export interface PlanRequest {
 /** Where every secret's credential would be sent, as its driver reads the manifests. */
 export async function bindingsOf(desired: Desired): Promise<Map<string, Binding>> {
   const bindings = new Map<string, Binding>();
+  const types = new Set([...desired.targets.values()].map((target) => target.type));
+  const drivers = new Map(
+    await Promise.all([...types].map(async (type) => [type, await driverOf(type)] as const)),
+  );
   for (const secret of desired.secrets.values()) {
     const target = desired.targets.get(secret.target);
-    if (target) bindings.set(secret.name, boundTo(await driverOf(target.type), target, secret));
+    const driver = target && drivers.get(target.type);
+    if (driver) bindings.set(secret.name, boundTo(driver, target, secret));
   }
   return bindings;
 }
@@ -153,7 +158,7 @@ export async function makePlan(session: Session, request: PlanRequest = {}): Pro
   const restores = new Map<string, number>();
   for (const secret of desired.secrets.values()) {
     if (request.toVersion === undefined || request.rotate?.includes(secret.name) !== true) continue;
-    const record = recordOf(secret, Object.values(ledger.state.records));
+    const record = recordOf(secret, ledger.state.records);
     refuseRestore(secret, record, audienceNow(secret, record, desired, session.world), request.toVersion);
     restores.set(secret.name, request.toVersion);
   }

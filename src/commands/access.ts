@@ -50,7 +50,7 @@ export const access: Command<
 
 function entriesOf(secret: RotatedSecret, desired: Desired, state: State | null, now: Date): Entry[] {
   const { project } = desired;
-  const record = state ? recordOf(secret, Object.values(state.records)) : undefined;
+  const record = state ? recordOf(secret, state.records) : undefined;
   const gate = state ? gateOf(project, state) : null;
   const { waiting } = audienceOf(secret, record, project.reconcilers, now, gate);
   const expiry = new Map(secret.readers.map((reader) => [reader.recipient, reader.expires]));

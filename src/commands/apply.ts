@@ -86,9 +86,8 @@ export async function carryOut(
 /** What a job summary has besides the results: when every secret rotates next. */
 function summarizeRest(console: Console, { desired, ledger }: Session, plan: Plan): void {
   if (effective(plan).length === 0) console.summary(`### keyturn\n\n${inert(nothingToDo(plan))}`);
-  const records = Object.values(ledger.state.records);
   const next = [...desired.secrets.values()].flatMap((secret) => {
-    const record = recordOf(secret, records);
+    const record = recordOf(secret, ledger.state.records);
     const at = record && nextRun(record, secret)?.toISOString();
     return at ? [{ secret: secret.name, at, timezone: secret.schedule.timezone }] : [];
   });

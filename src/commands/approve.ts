@@ -81,7 +81,7 @@ async function endApprovals(context: Context, session: Session): Promise<ExitCod
 }
 
 function audienceFor(secret: RotatedSecret, { desired, ledger, world }: Session): Audience {
-  return audienceNow(secret, recordOf(secret, Object.values(ledger.state.records)), desired, world);
+  return audienceNow(secret, recordOf(secret, ledger.state.records), desired, world);
 }
 
 async function approval(
@@ -89,7 +89,7 @@ async function approval(
   { to: already, waiting }: Audience,
   { desired, ledger, world }: Session,
 ): Promise<Change> {
-  const known = recordOf(secret, Object.values(ledger.state.records));
+  const known = recordOf(secret, ledger.state.records);
   const target = desired.targets.get(secret.target);
   if (!target) throw new Error(`${secret.name} has no target`);
   const record = known ?? blank(secret, target, await driverOf(target.type), world);

@@ -62,7 +62,7 @@ interface Row {
 function overview({ desired, ledger }: Session): Row[] {
   const records = Object.values(ledger.state.records);
   const declared = [...desired.secrets.values()].map((secret): Row => {
-    const record = recordOf(secret, records);
+    const record = recordOf(secret, ledger.state.records);
     return {
       ...recorded(record),
       name: secret.name,

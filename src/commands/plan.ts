@@ -80,9 +80,8 @@ function sayOverdue({ console }: Context, session: Session): boolean {
 /** A line for each secret that should have been rotated longer ago than its schedule tolerates. */
 export function overdueSecrets({ desired, ledger, world }: Session): string[] {
   const now = world.clock.now();
-  const records = Object.values(ledger.state.records);
   return [...desired.secrets.values()].flatMap((secret) => {
-    const record = recordOf(secret, records);
+    const record = recordOf(secret, ledger.state.records);
     const since = record && overdueSince(record, secret, now);
     return since ? [`overdue: ${secret.name}, should have been rotated ${relative(since, now)}`] : [];
   });

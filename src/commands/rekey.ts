@@ -34,7 +34,7 @@ export const rekey: Command<[string[]]> = async (context, names) => {
 };
 
 function actionFor(secret: RotatedSecret, { desired, ledger, world }: Session): Action[] {
-  const record = recordOf(secret, Object.values(ledger.state.records));
+  const record = recordOf(secret, ledger.state.records);
   if (!record || isClaimAlive(record, world.clock.now())) return [];
   const change = readerChange(record, audienceNow(secret, record, desired, world));
   if (!change || change.fixed || (change.added.length === 0 && change.removed.length === 0)) return [];

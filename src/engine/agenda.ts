@@ -44,10 +44,9 @@ export function agenda(
   days: number,
   wanted: (name: string) => boolean = () => true,
 ): Entry[] {
-  const records = Object.values(state.records);
   const end = now.getTime() + days * day;
   const courses = [...desired.secrets.values()].flatMap((secret): Course[] => {
-    const record = recordOf(secret, records);
+    const record = recordOf(secret, state.records);
     if (!record || record.current === null || !secret.schedule.auto || secret.schedule.paused) return [];
     const { promotedAt } = versionOf(record, record.current);
     if (promotedAt === undefined) return [];

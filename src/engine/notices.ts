@@ -63,24 +63,21 @@ export function news(
   by: Claim['by'],
   now: Date,
 ): Change[] {
-  const records = Object.values(state.records);
   const actions = Map.groupBy(
     plan.groups.flatMap((group) => group.actions),
     (action) => action.secret,
   );
+  const resulted = Map.groupBy(results, (result) => result.secret);
   const at = now.toISOString();
   return [...desired.secrets.values()].flatMap((secret): Change[] => {
-    const record = recordOf(secret, records);
+    const record = recordOf(secret, state.records);
     if (!record) return [];
     const same = (record.protected ?? true) === secret.deleteProtection;
     const told = upcoming(same ? record : protectedBy(record, secret.deleteProtection), secret, at, by, now);
     const to = [
       ...overdue(record, secret, now),
       ...planned(record, actions.get(secret.name) ?? []),
-      ...trouble(
-        record,
-        results.filter((result) => result.secret === secret.name),
-      ),
+      ...trouble(record, resulted.get(secret.name) ?? []),
     ].reduce((next, one) => withNotice(next, listenersOf(secret), one, { at, by }), told);
     return to === record ? [] : [{ uid: record.uid, name: record.name, from: record, to, writes: [] }];
   });

@@ -1,7 +1,8 @@
 /** (desired, state, now, observed) -> Plan. PURE: no clock, file, network or logger. */
 import { createHash } from 'node:crypto';
 import type { Desired, RotatedSecret, Target } from '../manifests/model.ts';
-import type { SecretRecord, State } from '../state/model.ts';
+import { byName } from '../state/by-name.ts';
+import type { Binding, SecretRecord, State } from '../state/model.ts';
 import { gateOf } from './audience.ts';
 import { endpointChange } from './binding.ts';
 import { decide, nextDue, type Observed } from './decide.ts';
@@ -26,15 +27,16 @@ export function plan(
   const wanted = options.only ?? (() => true);
   const records = Object.values(state.records);
   const gate = gateOf(desired.project, state);
+  const bound = endpoints(desired, state);
   const used = new Set<string>();
   const all: Action[] = [];
   let unchanged = 0;
   let soonest: Date | null = null;
   for (const secret of desired.secrets.values()) {
-    const record = recordOf(secret, records);
+    const record = recordOf(secret, state.records);
     if (record) used.add(record.uid);
     if (!wanted(secret.name)) continue;
-    const moved = record ? null : movedTarget(secret, desired, records, observed);
+    const moved = record ? null : movedTarget(secret, bound, observed);
     const found = moved
       ? [moved]
       : restrained(
@@ -53,7 +55,7 @@ export function plan(
   const agreed = withAssent(all, desired, observed.assent === true);
   const actions = observed.force
     ? agreed
-    : keepApart(agreed, desired, (secret) => recordOf(secret, records), now);
+    : keepApart(agreed, desired, (secret) => recordOf(secret, state.records), now);
 
   const { serial, head } = state;
   return assemble(desired, actions, { serial, head, now, unchanged, nextDue: soonest });
@@ -94,11 +96,10 @@ function restrained(
 }
 
 /** The record that belongs to a manifest: by name, or by the name that it had before. */
-export function recordOf(secret: RotatedSecret, records: readonly SecretRecord[]): SecretRecord | undefined {
-  return (
-    records.find((record) => record.name === secret.name) ??
-    records.find((record) => record.name === secret.movedFrom)
-  );
+export function recordOf(secret: RotatedSecret, records: State['records']): SecretRecord | undefined {
+  const named = byName(records);
+  const { name, movedFrom } = secret;
+  return named.get(name) ?? (movedFrom === undefined ? undefined : named.get(movedFrom));
 }
 
 /**
@@ -107,13 +108,11 @@ export function recordOf(secret: RotatedSecret, records: readonly SecretRecord[]
  */
 function movedTarget(
   secret: RotatedSecret,
-  desired: Desired,
-  records: readonly SecretRecord[],
+  bound: ReadonlyMap<string, Endpoint[]>,
   observed: Observed,
 ): Action | null {
-  for (const other of desired.secrets.values()) {
-    const record = other.target === secret.target ? recordOf(other, records) : undefined;
-    const change = record && endpointChange(record.binding, observed.bindings.get(secret.name));
+  for (const { name, binding } of bound.get(secret.target) ?? []) {
+    const change = endpointChange(binding, observed.bindings.get(secret.name));
     if (change)
       return {
         verb: 'block',
@@ -123,10 +122,28 @@ function movedTarget(
         from: null,
         to: null,
         why: null,
-        reason: `${change} since ${other.name} was recorded; run keyturn rebind ${other.name} if that is right`,
+        reason: `${change} since ${name} was recorded; run keyturn rebind ${name} if that is right`,
       };
   }
   return null;
+}
+
+/** An endpoint that is recorded, and the first secret that is bound to it. */
+interface Endpoint {
+  name: string;
+  binding: Binding;
+}
+
+/** Of every target the different endpoints that its secrets are bound to. */
+function endpoints(desired: Desired, state: State): Map<string, Endpoint[]> {
+  const found = new Map<string, Endpoint[]>();
+  for (const secret of desired.secrets.values()) {
+    const record = recordOf(secret, state.records);
+    const known = found.get(secret.target) ?? [];
+    if (!record || known.some(({ binding }) => endpointChange(binding, record.binding) === null)) continue;
+    found.set(secret.target, [...known, { name: secret.name, binding: record.binding }]);
+  }
+  return found;
 }
 
 /** Every action that apply would carry out; `hold`, `block` and `forget` only say something. */

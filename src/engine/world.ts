@@ -4,6 +4,7 @@ import { KeyturnError } from '../errors.ts';
 import { loginRefs } from '../manifests/logins.ts';
 import type { Desired, Login, RotatedSecret, Target, TargetType, ValueRef } from '../manifests/model.ts';
 import { Secret } from '../secret.ts';
+import { byName } from '../state/by-name.ts';
 import type { Ledger } from '../state/ledger.ts';
 import type { Claim, SecretRecord } from '../state/model.ts';
 import { versionOf } from '../state/transitions.ts';
@@ -124,11 +125,9 @@ async function resolveLogin(
 }
 
 export function recordNamed(world: World, desired: Desired, name: string): SecretRecord | undefined {
-  const records = Object.values(world.ledger.state.records);
+  const named = byName(world.ledger.state.records);
   const movedFrom = desired.secrets.get(name)?.movedFrom;
-  return (
-    records.find((record) => record.name === name) ?? records.find((record) => record.name === movedFrom)
-  );
+  return named.get(name) ?? (movedFrom === undefined ? undefined : named.get(movedFrom));
 }
 
 /** Names of secrets that some target logs in with: recovered first, rotated last, one at a time (protocol §4.5). */

@@ -33,10 +33,16 @@ import type {
 const day = 86_400_000;
 const ports = { mysql: 3306, postgresql: 5432, ssh: 22, aws: 443 } as const;
 
+/** Few words, asked for several times a secret. */
+const durations = new Map<string, number>();
+
 /** The schema has seen it: anything that is no duration is a bug here, not in a manifest. */
 function ms(word: string): number {
+  const known = durations.get(word);
+  if (known !== undefined) return known;
   const parsed = parseDuration(word);
   if (parsed === undefined) throw new Error('the schema let a malformed duration through');
+  durations.set(word, parsed);
   return parsed;
 }
 

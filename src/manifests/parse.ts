@@ -83,17 +83,17 @@ export function parseFile(file: ManifestFile, problems: Problems): ParsedFile {
         worst.pos[0],
         ...(syntax[worst.code] ?? ['not valid YAML', 'check quotes, brackets and indentation']),
       );
-    } else if (isPlain(document, report)) {
-      const value: unknown = document.toJS({ maxAliasCount: 0 });
-      if (value === null) continue;
-      const start = source(offsetOf(document, ''));
-      documents.push({
-        file: file.path,
-        value,
-        subject: subjectOf(value, number),
-        at: (pointer) => (pointer === '' ? start : locate(file, index, pointer)),
-      });
+      continue;
     }
+    const data = dataOf(document, report);
+    if (data === undefined || data.value === null) continue;
+    const start = source(offsetOf(document, ''));
+    documents.push({
+      file: file.path,
+      value: data.value,
+      subject: subjectOf(data.value, number),
+      at: (pointer) => (pointer === '' ? start : locate(file, index, pointer)),
+    });
   }
   return { documents, complete };
 }
@@ -116,14 +116,16 @@ function sourceOf({ path }: ManifestFile, lines: LineCounter, offset: number): S
   return { file: path, line: Math.max(line, 1), column: Math.max(col, 1) };
 }
 
-/** Reports whatever YAML can do beyond plain data. */
-function isPlain(document: Document, report: (offset: number, what: string, hint: string) => void): boolean {
+type Refuse = (node: Ranged, what: string, hint: string) => void;
+type Ranged = { range?: readonly number[] | null | undefined };
+
+/** The plain data of a document; undefined after everything that YAML can do beyond it has been reported. */
+function dataOf(
+  document: Document,
+  report: (offset: number, what: string, hint: string) => void,
+): { value: unknown } | undefined {
   let fine = true;
-  const refuse = (
-    node: { range?: readonly number[] | null | undefined },
-    what: string,
-    hint: string,
-  ): void => {
+  const refuse: Refuse = (node, what, hint) => {
     fine = false;
     report(node.range?.[0] ?? 0, what, hint);
   };
@@ -131,26 +133,33 @@ function isPlain(document: Document, report: (offset: number, what: string, hint
   if (directives?.explicit === true && directives.version !== '1.2') {
     refuse(document, 'only YAML 1.2 is read', 'remove the %YAML line');
   }
-  const look = (node: unknown): void => {
-    if (isAlias(node)) refuse(node, 'aliases are not allowed', 'write the value out where it is used');
-    else if (isNode(node) && node.tag !== undefined && !plain.test(node.tag)) {
-      refuse(node, 'custom tags are not allowed', 'remove the word that begins with an exclamation mark');
+  const value = plainOf(document.contents, refuse);
+  return fine ? { value } : undefined;
+}
+
+function plainOf(node: unknown, refuse: Refuse): unknown {
+  if (isAlias(node)) refuse(node, 'aliases are not allowed', 'write the value out where it is used');
+  else if (isNode(node) && node.tag !== undefined && !plain.test(node.tag)) {
+    refuse(node, 'custom tags are not allowed', 'remove the word that begins with an exclamation mark');
+  }
+  if (isScalar(node)) return node.value;
+  if (isSeq(node)) return node.items.map((item) => plainOf(item, refuse));
+  if (!isMap(node)) return null;
+  const map: Record<string, unknown> = {};
+  for (const { key, value } of node.items) {
+    const item = plainOf(value, refuse);
+    if (!isScalar(key)) {
+      plainOf(key, refuse);
+      if (!isAlias(key)) refuse(node, 'a key must be a plain word', 'write key: value');
+      continue;
     }
-    if (isSeq(node)) for (const item of node.items) look(item);
-    if (!isMap(node)) return;
-    const seen = new Set<string>();
-    for (const { key, value } of node.items) {
-      if (isScalar(key)) {
-        const name = String(key.value);
-        if (seen.has(name)) refuse(key, 'the same key stands twice in one map', 'keep one of the two');
-        seen.add(name);
-      } else if (!isAlias(key)) refuse(node, 'a key must be a plain word', 'write key: value');
-      look(key);
-      look(value);
-    }
-  };
-  look(document.contents);
-  return fine;
+    plainOf(key, refuse);
+    const name = key.value === null ? '' : String(key.value);
+    if (Object.hasOwn(map, name)) refuse(key, 'the same key stands twice in one map', 'keep one of the two');
+    if (name in map) Object.defineProperty(map, name, { value: item, enumerable: true, configurable: true });
+    else map[name] = item;
+  }
+  return map;
 }
 
 function offsetOf(document: Document, pointer: string): number {

@@ -10,6 +10,7 @@ import { KeyturnError } from '../errors.ts';
 import type { StateRepository, Tip, Write } from '../git/contract.ts';
 import type { Secret } from '../secret.ts';
 import { type Admits, admitted, newcomers } from './admission.ts';
+import { byName } from './by-name.ts';
 import { type Identity, writerOf } from './identity.ts';
 import { append, type Folded, fold } from './journal.ts';
 import type { SecretRecord, State } from './model.ts';
@@ -294,11 +295,7 @@ export class Ledger {
 
   #conflicts(change: Change): boolean {
     const theirs = this.state.records[change.uid];
-    if (!change.from)
-      return (
-        theirs !== undefined ||
-        Object.values(this.state.records).some((record) => record.name === change.name)
-      );
+    if (!change.from) return theirs !== undefined || byName(this.state.records).has(change.name);
     return theirs === undefined || canonicalize(theirs) !== canonicalize(change.from);
   }
 }

@@ -86,9 +86,9 @@ export async function open(
 ): Promise<Opened> {
   const { identity, place, expect, requireSignature = true } = options;
   if (bytes.length > sizeLimit) throw damaged(place, 'is larger than 64 MiB');
-  const { envelope, sig } = parse(await decrypt(bytes, identity.ageIdentities, place), place);
+  const { envelope, sig, signed } = parse(await decrypt(bytes, identity.ageIdentities, place), place);
   const verified = requireSignature || identity.trust.size > 0;
-  if (verified) verifySignature(envelope, sig, identity, place);
+  if (verified) verifySignature(signed(), sig, identity, place);
   for (const [field, wanted] of Object.entries(expect)) {
     if (canonicalize(envelope[field]) === canonicalize(wanted)) continue;
     throw misplaced(place, `holds ${field} ${shown(envelope[field])} where ${shown(wanted)} belongs`);
@@ -124,7 +124,10 @@ interface Signature {
 }
 
 /** The only accepted spelling is our own, which rules out duplicate keys, white space and reordering at once. */
-function parse(plain: Uint8Array, place: string): { envelope: Envelope; sig: Signature } {
+function parse(
+  plain: Uint8Array,
+  place: string,
+): { envelope: Envelope; sig: Signature; signed: () => Buffer } {
   const compressed = plain[0] === 0x1f && plain[1] === 0x8b;
   let parsed: unknown;
   let text: string;
@@ -155,10 +158,16 @@ function parse(plain: Uint8Array, place: string): { envelope: Envelope; sig: Sig
   ) {
     throw damaged(place, 'does not hold what keyturn writes');
   }
-  return { envelope, sig };
+  return { envelope, sig, signed: () => withoutSignature(text, envelope, sig) };
 }
 
-function verifySignature(envelope: Envelope, sig: Signature, identity: Identity, place: string): void {
+/** What was signed. Where the signature is the last field, as in a state of many megabytes, the text but for its end. */
+function withoutSignature(text: string, envelope: Envelope, sig: Signature): Buffer {
+  const end = `,"sig":${canonicalize(sig)}}`;
+  return text.endsWith(end) ? Buffer.from(`${text.slice(0, -end.length)}}`) : utf8(envelope);
+}
+
+function verifySignature(signed: Uint8Array, sig: Signature, identity: Identity, place: string): void {
   const key = identity.trust.get(sig.kid);
   if (!key) {
     throw new KeyturnError(place, `is signed by ${sig.kid}, whom your identity does not trust`, {
@@ -167,7 +176,7 @@ function verifySignature(envelope: Envelope, sig: Signature, identity: Identity,
       hint: `if ${sig.kid} may write here, add their line \`KEYTURN-TRUST-1 ${sig.kid} …\` to ${identity.source}`,
     });
   }
-  if (!isSignedBy(key, utf8(envelope), Buffer.from(sig.ed25519, 'base64'))) {
+  if (!isSignedBy(key, signed, Buffer.from(sig.ed25519, 'base64'))) {
     throw tampered(place, `has a signature that ${sig.kid} did not make`);
   }
 }
@@ -193,13 +202,28 @@ function isSignature(value: unknown): value is Signature {
   );
 }
 
-/** Throws nothing: text with half a surrogate pair has no canonical form. */
+/**
+ * Throws nothing: text with half a surrogate pair has no canonical form. Where JavaScript keeps the order of keys, its
+ * own JSON in sorted order is the canonical one, and several times cheaper to compare.
+ */
 function isCanonical(parsed: unknown, text: string): boolean {
   try {
+    if (!text.includes('\\ud') && isSorted(parsed) && JSON.stringify(parsed) === text) return true;
     return canonicalize(parsed) === text;
   } catch {
     return false;
   }
+}
+
+function isSorted(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return true;
+  if (Array.isArray(value)) return value.every(isSorted);
+  let before = '';
+  for (const key in value) {
+    if (key < before || !isSorted((value as Record<string, unknown>)[key])) return false;
+    before = key;
+  }
+  return true;
 }
 
 /** Unverified text must not reach a terminal as it is. */

@@ -35,53 +35,48 @@ export const orNull =
 
 export const listOf =
   (check: Check): Check =>
-  (value, at) =>
-    Array.isArray(value)
-      ? first(
-          value.map((item, index) => [`${at}.${index}`, item]),
-          check,
-        )
-      : at;
+  (value, at) => {
+    if (!Array.isArray(value)) return at;
+    for (let index = 0; index < value.length; index++) {
+      const wrong = check(value[index], `${at}.${index}`);
+      if (wrong !== null) return wrong;
+    }
+    return null;
+  };
 
 export const mapOf =
   (keys: RegExp, check: Check): Check =>
   (value, at) => {
     if (!isPlain(value)) return at;
-    const strange = Object.keys(value).find((key) => !keys.test(key));
-    if (strange !== undefined) return at;
-    return first(
-      Object.entries(value).map(([key, item]) => [`${at}.${key}`, item]),
-      check,
-    );
+    for (const key of Object.keys(value)) if (!keys.test(key)) return at;
+    for (const key of Object.keys(value)) {
+      const wrong = check(value[key], `${at}.${key}`);
+      if (wrong !== null) return wrong;
+    }
+    return null;
   };
 
 export const objectOf = <T>(checks: Checks<T>): Check => {
   const fields = new Map(Object.entries<Check | Optional>(checks));
+  const required = [...fields].flatMap(([key, check]) => (typeof check === 'function' ? [key] : []));
   return (value, at) => {
     if (!isPlain(value)) return at;
-    const present = Object.entries(value).filter(([, item]) => item !== undefined);
-    for (const [key, item] of present) {
+    for (const key of Object.keys(value)) {
+      const item = value[key];
+      if (item === undefined) continue;
       const check = fields.get(key);
       if (check === undefined) return at;
       const wrong = (typeof check === 'function' ? check : check.optional)(item, `${at}.${key}`);
       if (wrong !== null) return wrong;
     }
-    const names = new Set(present.map(([key]) => key));
-    for (const [key, check] of fields)
-      if (typeof check === 'function' && !names.has(key)) return `${at}.${key}`;
+    for (const key of required)
+      if (!Object.hasOwn(value, key) || value[key] === undefined) return `${at}.${key}`;
     return null;
   };
 };
 
-function first(items: [at: string, value: unknown][], check: Check): string | null {
-  for (const [at, value] of items) {
-    const wrong = check(value, at);
-    if (wrong !== null) return wrong;
-  }
-  return null;
+function isPlain(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
 }
-
-const isPlain = (value: unknown): value is object =>
-  typeof value === 'object' &&
-  value !== null &&
-  [Object.prototype, null].includes(Object.getPrototypeOf(value));

@@ -1,5 +1,6 @@
 /** `requests/*.json`: wishes to rotate, pushed by anybody who may push; the claim that takes one up removes it. */
 import type { Write } from '../git/contract.ts';
+import { byName } from './by-name.ts';
 import type { Ledger } from './ledger.ts';
 import { versionOf } from './transitions.ts';
 
@@ -31,7 +32,7 @@ export async function readRequests(ledger: Ledger): Promise<Wish[]> {
 }
 
 export function isOpen(wish: Wish, ledger: Ledger): boolean {
-  const record = Object.values(ledger.state.records).find(({ name }) => name === wish.secret);
+  const record = byName(ledger.state.records).get(wish.secret);
   if (!record || record.current === null) return true;
   return Date.parse(versionOf(record, record.current).createdAt) < Date.parse(wish.at);
 }

@@ -194,9 +194,9 @@ describe('a plan', () => {
 test('a record belongs to a manifest by its name, or else by the name it had before', () => {
   const [old, taken] = [recordFor('old'), recordFor('app')];
   const moved = secret({ name: 'app', movedFrom: 'old' });
-  expect(recordOf(moved, [old])).toBe(old);
-  expect(recordOf(moved, [old, taken])).toBe(taken);
-  expect(recordOf(secret({ name: 'app' }), [old])).toBeUndefined();
+  expect(recordOf(moved, { a: old })).toBe(old);
+  expect(recordOf(moved, { a: old, b: taken })).toBe(taken);
+  expect(recordOf(secret({ name: 'app' }), { a: old })).toBeUndefined();
   const both = plan(desired([moved]), state([old]), now, sees);
   expect(lines(both)).toEqual(['db app rekey']);
 });

@@ -110,6 +110,7 @@ export function passwordPolicy({ secrets, problems }: Context): void {
         'set one of lowercase, uppercase, numbers and symbols to true',
       );
     }
+    if (policy.exclude === '') continue;
     for (const name of wanted) {
       if ([...classes[name]].some((character) => !policy.exclude.includes(character))) continue;
       problems.add(

@@ -104,9 +104,14 @@ export function valueFolders({ secrets, problems }: Context): void {
 /** secret -> what its rotation reads: its target's credentials and its initial value. */
 export function cycles({ targets, secrets, problems }: Context): void {
   const settled = new Set<string>();
+  const logins = new Map<string, ValueRef[]>();
+  const loginsOf = (target: string): ValueRef[] => {
+    const known = logins.get(target) ?? loginRefs(targets.get(target)?.model).map(({ ref }) => ref);
+    logins.set(target, known);
+    return known;
+  };
   const needs = ({ model }: DeclaredSecret): string[] => {
-    const logins = loginRefs(targets.get(model.target)?.model).map(({ ref }) => ref);
-    return [...logins, model.initial?.password].flatMap((ref) => {
+    return [...loginsOf(model.target), model.initial?.password].flatMap((ref) => {
       if (ref === undefined || !('secret' in ref)) return [];
       const itself =
         ref !== model.initial?.password && model.rotator === 'target' && ref.secret === model.name;

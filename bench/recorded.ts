@@ -1,0 +1,100 @@
+import { randomBytes } from 'node:crypto';
+import { fingerprint } from '../src/age/fingerprint.ts';
+import { systemClock } from '../src/clock.ts';
+import { openRepository } from '../src/git/open.ts';
+import { loadManifests } from '../src/manifests/load.ts';
+import { type RotatedSecret, reconcilerName } from '../src/manifests/model.ts';
+import { parseIdentity } from '../src/state/identity.ts';
+import { append, fold } from '../src/state/journal.ts';
+import type { SecretRecord } from '../src/state/model.ts';
+import { newRecord } from '../src/state/transitions.ts';
+import { formatCurrent } from '../src/state/version-file.ts';
+import { driverOf } from '../src/targets/registry.ts';
+import type { Project } from './project.ts';
+
+/**
+ * Pushes the state in which every secret of the project has just been rotated for the first time: what a plan that
+ * finds nothing to do reads. The values are there for git's sake alone; no plan opens one.
+ */
+export async function recordAll(project: Project): Promise<void> {
+  const desired = await loadManifests(project.folder, { env: {} });
+  const identity = await parseIdentity(project.bundle.reveal(), 'bench');
+  if (identity.signer === null) throw new Error('the bundle lacks a signing key');
+  const { reconcilers } = desired.project;
+  const readers = reconcilers.map(fingerprint).sort();
+  const at = new Date();
+  const bind = await driverOf('postgresql');
+  const records = [...desired.secrets.values()].map((secret, index) => {
+    const target = desired.targets.get(secret.target);
+    if (target === undefined) throw new Error(`${secret.name} has no target`);
+    return rotated(secret, {
+      uid: `01M7XF74DBP7714ZB9${String(index).padStart(8, '0')}`,
+      binding: bind.binding(target, secret.account),
+      readers,
+      at: at.toISOString(),
+    });
+  });
+  const { writes } = await append(
+    await fold(new Map(), identity),
+    { put: records, drop: [] },
+    {
+      signer: identity.signer,
+      recipients: reconcilers,
+      at,
+      by: 'bench',
+      newRepo: () => '01M7XF74DBP7714ZB9PVR24E5P',
+    },
+  );
+  const values = records.flatMap(({ name }) => [
+    { path: `values/${name}/1.age`, bytes: Buffer.from(name.padEnd(600, '.')) },
+    { path: `values/${name}/current`, bytes: formatCurrent(1) },
+  ]);
+  const repository = await openRepository(project.folder, {
+    env: project.env,
+    clock: systemClock,
+    random: randomBytes,
+    networkTimeout: 600_000,
+  });
+  const outcome = await repository.publish({
+    base: await repository.fetch(),
+    writes: [...values, ...writes],
+    subject: 'Record',
+    body: '',
+  });
+  if (outcome.r !== 'published') throw new Error(`the state could not be pushed: ${outcome.r}`);
+}
+
+function rotated(
+  { name, target, specDigest, deleteProtection, account, rotateToken }: RotatedSecret,
+  { uid, binding, readers, at }: Pick<SecretRecord, 'uid' | 'binding'> & { readers: string[]; at: string },
+): SecretRecord {
+  const record = newRecord({
+    uid,
+    name,
+    rotator: 'postgresql/password',
+    target,
+    binding,
+    specDigest,
+    protected: deleteProtection,
+  });
+  return {
+    ...record,
+    current: 1,
+    readerNames: Object.fromEntries(readers.map((reader) => [reader, reconcilerName])),
+    sched: { ...record.sched, rotateToken: rotateToken ?? null },
+    versions: {
+      1: {
+        stage: 'current',
+        createdAt: at,
+        promotedAt: at,
+        verified: { at, how: 'login' },
+        readers,
+        file: `sha256:${uid
+          .toLowerCase()
+          .replaceAll(/[^0-9a-f]/g, '0')
+          .padStart(64, '0')}`,
+        username: account.usernames[0],
+      },
+    },
+  };
+}
