@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 
 export type Fault =
   /** AWS does it; nobody hears of it. */
@@ -81,6 +82,22 @@ export async function startAwsProxy(upstream: number): Promise<AwsProxy> {
       await once(server, 'close');
     },
   });
+}
+
+/** One call by the plain SDK: a key may be allowed nothing, and AWS knows it all the same. */
+export async function acceptsKey(
+  endpoint: string,
+  credentials: { accessKeyId: string; secretAccessKey: string },
+): Promise<boolean> {
+  const sts = new STSClient({ endpoint, region: 'us-east-1', maxAttempts: 1, credentials });
+  try {
+    return await sts.send(new GetCallerIdentityCommand({})).then(
+      () => true,
+      () => false,
+    );
+  } finally {
+    sts.destroy();
+  }
 }
 
 function refuse(response: ServerResponse, status: number, code: string): void {
