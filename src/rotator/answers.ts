@@ -13,7 +13,7 @@ export interface Answered {
  */
 export interface Answers {
   read(key: string): Promise<Answered | undefined> | Answered | undefined;
-  write(key: string, answered: Answered): Promise<void> | void;
+  write(key: string, answered: Answered): Promise<void> | undefined;
 }
 
 const day = 24 * 3_600_000;
@@ -26,6 +26,7 @@ export function memoryAnswers(now: () => number = () => performance.now()): Answ
     write: (key, answered) => {
       for (const [old, { at }] of kept) if (now() - at > day) kept.delete(old);
       kept.set(key, { ...answered, at: now() });
+      return undefined;
     },
   };
 }

@@ -10,7 +10,7 @@ import { largestBody, type Reply, type RotatorRequest, refusal } from './wire.ts
  */
 export type Work = (
   request: RotatorRequest,
-  remember: (reply: Reply) => Promise<Reply>,
+  remember: (reply: Reply) => Reply | Promise<Reply>,
 ) => Promise<Reply> | Reply;
 
 /** `log` is told one word about each request; never a value. */
@@ -33,7 +33,7 @@ export function rotator(
     const { remember, release } = verdict;
     let kept: Reply | undefined;
     try {
-      const reply = await work(verdict.request, async (answer) => {
+      const reply = await work(verdict.request, (answer) => {
         kept = answer;
         return remember(answer);
       });

@@ -1,6 +1,7 @@
 /**
  * The validation endpoint that rotators written for the platform that keyturn replaces ask:
- * `POST /validate-producer-credentials {creds, expected_access_id, expected_item_name}` -> 200 or 401.
+ * `POST /validate-producer-credentials {creds, expected_access_id, expected_item_name}` -> 200 or 401. The answer
+ * also has `jti` and `body_sha256`: whoever compares them with the request knows that it is this very one.
  */
 import type { RequestListener } from 'node:http';
 import { bodyOf, send } from './listener.ts';
@@ -26,10 +27,10 @@ export function validation(
       { ...rules, ...(accessId === undefined ? {} : { accessId }) },
     );
     if (verdict.r === 'refused') return unauthorized(verdict.why);
-    const { access_id, item_name } = verdict.claims;
+    const { access_id, item_name, jti, body_sha256 } = verdict.claims;
     if (itemName !== undefined && !sameName(item_name, itemName)) return unauthorized('wrong-item');
     log('valid');
-    return { status: 200, body: { access_id, item_name } };
+    return { status: 200, body: { access_id, item_name, jti, body_sha256 } };
   };
   return (request, response) => {
     if (request.method !== 'POST' || request.url !== validationPath)

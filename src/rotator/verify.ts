@@ -24,12 +24,13 @@ export interface RotatorRules extends TokenRules {
 export type Verdict =
   /**
    * Do it. `remember` keeps the answer for whoever asks again: call it in the transaction that changes the password,
-   * or right after. `release` lets the next try in where the work failed.
+   * or right after; with a store that answers at once it does so itself. `release` lets the next try in where the
+   * work failed.
    */
   | {
       r: 'new';
       request: RotatorRequest;
-      remember: (reply: Reply) => Promise<Reply>;
+      remember: (reply: Reply) => Reply | Promise<Reply>;
       release: () => void;
     }
   /** It was done before, or is being done: send this. */
@@ -61,7 +62,7 @@ export async function verifyRequest(
   if (key === undefined || request.request_id !== `${key}.${request.attempt}`)
     return refused(400, 'wrong-idempotency-key');
   const asking = request.operation === 'verify' || request.operation === 'status';
-  if (asking) return { r: 'new', request, remember: async (reply) => reply, release: () => undefined };
+  if (asking) return { r: 'new', request, remember: (reply) => reply, release: () => undefined };
   return admit(key, request, rules.answers);
 }
 
@@ -80,9 +81,9 @@ async function admit(key: string, request: RotatorRequest, answers: Answers): Pr
       return {
         r: 'new',
         request,
-        remember: async (reply) => {
-          await answers.write(key, { reply, fingerprint });
-          return reply;
+        remember: (reply) => {
+          const written = answers.write(key, { reply, fingerprint });
+          return written === undefined ? reply : written.then(() => reply);
         },
         release,
       };

@@ -89,7 +89,11 @@ describe('keyturn rotator serve-validation', () => {
       const iat = Math.floor(Date.now() / 1000);
       const claims = claimsFor(bytesOf(requestBody()), { iat, exp: iat + 120 });
       const creds = signer.token(claims).reveal();
-      const valid = { status: 200, body: { access_id: 'acme-secrets', item_name: '/prod/reporting' } };
+      const { jti, body_sha256 } = claims;
+      const valid = {
+        status: 200,
+        body: { access_id: 'acme-secrets', item_name: '/prod/reporting', jti, body_sha256 },
+      };
       expect(
         await ask({ creds, expected_access_id: 'acme-secrets', expected_item_name: '/prod/reporting' }),
       ).toEqual(valid);
