@@ -85,6 +85,22 @@ export function drawPassword(policy: Policy, constraints: Constraints, random: R
   });
 }
 
+/** What a value that somebody else drew lacks, as a phrase that follows it, or null. Never repeats any of it. */
+export function violationOf(value: Secret, policy: Policy): string | null {
+  const characters = [...value.reveal()];
+  if (characters.length < policy.length) return `is shorter than the ${policy.length} of passwordPolicy`;
+  if (characters.some((character) => policy.exclude.includes(character)))
+    return 'has a character that passwordPolicy excludes';
+  for (const name of classes) {
+    const has = characters.some((character) => alphabets[name].includes(character));
+    if (has !== policy[name])
+      return has
+        ? `has ${name}, which passwordPolicy leaves out`
+        : `has no ${name}, which passwordPolicy asks for`;
+  }
+  return null;
+}
+
 /**
  * The policy for the value after `refusals` refused ones (§3.4): longer by four characters for each, up to what
  * the target takes. Never with a class that the manifest leaves out: its readers may not bear it.

@@ -18,7 +18,7 @@ import type { Host } from './host.ts';
 import { loadManifests } from './manifests/load.ts';
 import type { Desired } from './manifests/model.ts';
 import { askPassphrase } from './output/ask.ts';
-import { type Identity, loadIdentity } from './state/identity.ts';
+import { type Identity, loadIdentity, writerOf } from './state/identity.ts';
 import { Ledger } from './state/ledger.ts';
 import { checkLineage, lineageDir, rememberLineage } from './state/lineage.ts';
 import type { Binding, Claim } from './state/model.ts';
@@ -26,6 +26,7 @@ import { type SessionNote, sessionsOf } from './state/sessions.ts';
 import { resolveValue } from './state/values.ts';
 import { isOpen, readRequests, type Wish } from './state/wishes.ts';
 import { driverOf } from './targets/registry.ts';
+import { asReconciler, asWorkflow } from './targets/web/authenticate.ts';
 
 export interface Session {
   host: Host;
@@ -101,6 +102,14 @@ export async function openSession(
     random: host.random,
     ulid: () => ulid(host.clock.now().getTime()),
     driver: driverOf,
+    authenticate: (how) =>
+      how === 'github'
+        ? asWorkflow(host.env)
+        : asReconciler(
+            () => writerOf(identity),
+            desired.project.name,
+            () => host.clock.now(),
+          ),
     resolve: (ref, subject) => resolveValue(ref, subject, { root, env: host.env, identity }),
     spool: diskSpool(join(lineageDir(host.env, host.home), 'spool')),
     spill: spillTo(repository),

@@ -6,15 +6,14 @@
 import pLimit from 'p-limit';
 import type { Desired } from '../manifests/model.ts';
 import type { Change, CommitOutcome } from '../state/ledger.ts';
-import type { Attempt } from './attempt.ts';
 import { base, type Conclusion, conclude, notNow, redraws } from './conclude.ts';
 import { concludeIssued } from './conclude-issued.ts';
-import type { IssuedAttempt } from './issued-attempt.ts';
 import type { Action, Plan, Result } from './model.ts';
 import { effective } from './plan.ts';
 import { type Item, type Prepared, prepare } from './prepare.ts';
 import { endedBy } from './retire-issued.ts';
 import { rotateChosen } from './rotate-chosen.ts';
+import { rotateGiven } from './rotate-given.ts';
 import { rotateIssued } from './rotate-issued.ts';
 import { failureResult } from './trouble.ts';
 import { upkeep } from './upkeep.ts';
@@ -58,6 +57,7 @@ function phases(
 }
 
 type Concluded = Conclusion & { item: Item };
+type Carried = Extract<Prepared, { r: 'ready' }>['attempt'];
 
 async function rotateAll(
   actions: readonly Action[],
@@ -81,7 +81,7 @@ async function rotateAll(
     const prepared = await Promise.all(
       wave.map((item) => sideBySide(item.secret.target, () => prepareSafely(item, desired, world))),
     );
-    const ready: { item: Item; attempt: Attempt | IssuedAttempt; change: Change }[] = [];
+    const ready: { item: Item; attempt: Carried; change: Change }[] = [];
     for (const { item, prepared: p, trouble } of prepared) {
       if (trouble) done(trouble);
       else if (p?.r === 'ready') ready.push({ item, attempt: p.attempt, change: p.change });
@@ -131,13 +131,14 @@ async function prepareSafely(
   }
 }
 
-async function carryOut(item: Item, attempt: Attempt | IssuedAttempt, world: World): Promise<Concluded> {
+async function carryOut(item: Item, attempt: Carried, world: World): Promise<Concluded> {
   try {
     if (attempt.machine === 'issued') {
       const outcome = await rotateIssued(attempt, world);
       return { item, ...concludeIssued(item.action, attempt, outcome, world.ledger, world.clock.now()) };
     }
-    const outcome = await rotateChosen(attempt, world);
+    const outcome =
+      attempt.machine === 'given' ? await rotateGiven(attempt, world) : await rotateChosen(attempt, world);
     return { item, ...conclude(item.action, attempt, outcome, world.ledger, world.clock.now()) };
   } catch (error) {
     const result = { ...failureResult(item.action, error), left: 'unknown' as const };

@@ -22,6 +22,8 @@ export interface Attempt {
   actor: 'self' | 'target';
   retain: boolean;
   rotator: ChosenRotator;
+  /** Who a value of this rotation is sealed to. */
+  recipients: string[];
   /** The same rotation, logging in with another value than the recorded current one. */
   withCurrent: (value: Secret) => ChosenRotator;
   /** The value may have been sent already, by an earlier run or with no answer in this one: look before acting. */
@@ -37,10 +39,11 @@ export function attemptOf(of: {
   job: RotationJob;
   driver: ChosenDriver;
   rotator?: ChosenRotator;
+  recipients: string[];
   replay: boolean;
   world: World;
 }): Attempt {
-  const { secret, record, value, job, driver, replay, world } = of;
+  const { secret, record, value, job, driver, recipients, replay, world } = of;
   return {
     machine: 'chosen',
     secret,
@@ -52,6 +55,7 @@ export function attemptOf(of: {
     actor: job.actor,
     retain: job.retain,
     rotator: of.rotator ?? driver.rotator(job),
+    recipients,
     withCurrent: (current) => driver.rotator({ ...job, current }),
     replay,
     claimedAt: world.clock.monotonic(),

@@ -50,12 +50,9 @@ export async function begin(
       : (await world.ledger.readVersion(record, action.restore)).value;
   const described = secret.keyType === undefined ? {} : await driver.describe?.(value, job.mark);
   const audience = audienceNow(secret, record, desired, world);
-  const { write, sealed } = await world.ledger.seal(
-    record,
-    v,
-    { value, fields: { username, ...described } },
-    audience.to.map((reader) => reader.recipient),
-  );
+  const recipients = audience.to.map((reader) => reader.recipient);
+  const fields = { username, ...described };
+  const { write, sealed } = await world.ledger.seal(record, v, { value, fields }, recipients);
   const next = claimed(record, {
     v,
     claim: { ...newClaim(world), attempt: 1 },
@@ -75,7 +72,7 @@ export async function begin(
     r: 'ready',
     warnings: preflight.warnings,
     change: { uid: record.uid, name: secret.name, from: known, to, writes },
-    attempt: attemptOf({ secret, record: to, value, job, driver, rotator, replay: false, world }),
+    attempt: attemptOf({ secret, record: to, value, job, driver, rotator, recipients, replay: false, world }),
   };
 }
 
@@ -150,7 +147,7 @@ function rolledBack(preflight: Extract<Preflight, { r: 'ready' }>, record: Secre
   );
 }
 
-function unfit(preflight: Exclude<Preflight, { r: 'ready' }>, base: Base): Keep {
+export function unfit(preflight: Exclude<Preflight, { r: 'ready' }>, base: Base): Keep {
   if (preflight.r !== 'refused') return keep('preflight', preflight.r, preflight, { left: 'unchanged' });
   const drifted = preflight.why === 'bad-current' && base.actor === 'self';
   return keep('preflight', preflight.why, preflight, {

@@ -24,7 +24,7 @@ export interface Conclusion {
 
 export function conclude(
   action: Action,
-  attempt: Attempt,
+  attempt: Pick<Attempt, 'secret' | 'record' | 'version' | 'retain'>,
   outcome: Outcome,
   ledger: Ledger,
   now: Date,

@@ -8,11 +8,13 @@ import type { ChosenDriver, RotationJob } from '../targets/driver.ts';
 import type { Driver } from '../targets/registry.ts';
 import { type Attempt, attemptOf, currentValue, type Keep, keep } from './attempt.ts';
 import { begin, newClaim } from './begin.ts';
+import { beginGiven, resumeGiven } from './begin-given.ts';
 import { beginIssued, resumeIssued } from './begin-issued.ts';
 import { boundTo } from './binding.ts';
+import type { GivenAttempt } from './given-attempt.ts';
 import type { IssuedAttempt } from './issued-attempt.ts';
 import type { Action } from './model.ts';
-import { recordNamed, routeTo, targetCredentials, type World } from './world.ts';
+import { audienceNow, recordNamed, routeTo, targetCredentials, type World } from './world.ts';
 
 export interface Item {
   action: Action;
@@ -23,14 +25,14 @@ export interface Item {
 
 export type Prepared =
   /** `attempt.record` is `change.to`: enter the machine once it is pushed. */
-  | { r: 'ready'; attempt: Attempt | IssuedAttempt; change: Change; warnings: string[] }
+  | { r: 'ready'; attempt: Attempt | IssuedAttempt | GivenAttempt; change: Change; warnings: string[] }
   /** Nothing was claimed; `record` is what a failure is noted in, if there is one. */
   | { r: 'not-now'; record: SecretRecord | undefined; keep: Keep };
 
 /** What is the same for every step of one rotation. */
 export type Base = Pick<
   RotationJob,
-  'target' | 'host' | 'account' | 'actor' | 'admin' | 'retain' | 'keyType' | 'jump'
+  'target' | 'host' | 'account' | 'actor' | 'admin' | 'retain' | 'keyType' | 'jump' | 'custom' | 'caller'
 > & {
   /** Target credentials used, `name@version`. */
   uses: string[];
@@ -62,7 +64,7 @@ export async function prepare(item: Item, desired: Desired, world: World): Promi
     const enter = pending ? resumeIssued : beginIssued;
     return enter(item, record, driver, whole, desired, world);
   }
-  const dual = driver.overlap(secret.account, secret.keyType) === 'dual';
+  const dual = driver.overlap(secret.account, secret.keyType, secret.custom) === 'dual';
   const base: Base = {
     target,
     host: secret.account.host,
@@ -74,10 +76,14 @@ export async function prepare(item: Item, desired: Desired, world: World): Promi
     ...keyed(secret),
     ...route,
   };
+  if (secret.custom?.generate === 'rotator') {
+    const enter = pending ? resumeGiven : beginGiven;
+    return enter(item, record, driver, base, desired, world);
+  }
   if (pending && isBlind(record, pending.v))
     return replace(item, record, pending, driver, base, desired, world);
   return pending
-    ? resume(item, record, pending, driver, base, world)
+    ? resume(item, record, pending, driver, base, desired, world)
     : begin(item, record, driver, base, desired, world);
 }
 
@@ -87,9 +93,14 @@ function overtaken({ action, refusals }: Item, record: SecretRecord): boolean {
   return record.pending !== null || (refusals === 0 && record.current !== action.from);
 }
 
-/** Where the value is a key pair, what a driver is told of it. */
-export const keyed = ({ keyType }: RotatedSecret): Pick<RotationJob, 'keyType'> =>
-  keyType === undefined ? {} : { keyType };
+/** Where the value is a key pair, or somebody else's business, what a driver is told of it. */
+export const keyed = (secret: RotatedSecret): Pick<RotationJob, 'keyType' | 'custom'> => {
+  const { keyType, custom, name: itemName, passwordPolicy: policy } = secret;
+  return {
+    ...(keyType === undefined ? {} : { keyType }),
+    ...(custom === undefined ? {} : { custom: { ...custom, itemName, policy } }),
+  };
+};
 
 /** No other login changes it: its own is what the value must be right for, and what a lost value would cost. */
 export const changesItself = (secret: RotatedSecret): boolean =>
@@ -102,6 +113,7 @@ async function resume(
   pending: Pending,
   driver: ChosenDriver,
   base: Base,
+  desired: Desired,
   world: World,
 ): Promise<Prepared> {
   const { username } = versionOf(record, pending.v);
@@ -109,11 +121,21 @@ async function resume(
   const current = await currentValue(record, username, world);
   const job = { ...base, username, current, mark: { uid: record.uid, version: pending.v } };
   const to = takenOver(record, newClaim(world));
+  const attempt = to.pending?.claim.attempt ?? 1;
   return {
     r: 'ready',
     warnings: [],
     change: { uid: record.uid, name: item.secret.name, from: record, to, writes: [] },
-    attempt: attemptOf({ secret: item.secret, record: to, value, job, driver, replay: true, world }),
+    attempt: attemptOf({
+      secret: item.secret,
+      record: to,
+      value,
+      job: { ...job, attempt },
+      driver,
+      recipients: audienceNow(item.secret, record, desired, world).to.map((reader) => reader.recipient),
+      replay: true,
+      world,
+    }),
   };
 }
 

@@ -4,19 +4,29 @@
  * encrypted in the log.
  */
 import type { Write } from '../git/contract.ts';
+import type { Reader } from '../manifests/model.ts';
 import { issued } from '../state/issued-transitions.ts';
 import type { SecretRecord } from '../state/model.ts';
 import { named } from '../state/readers.ts';
-import type { Issued } from '../targets/issued.ts';
+import type { Issued, IssuedDriver, IssuedRotator } from '../targets/issued.ts';
 import { type Keep, keep, type Lost } from './attempt.ts';
-import { type IssuedAttempt, pendingOf } from './issued-attempt.ts';
+import type { UnderWay } from './fence.ts';
+import { pendingOf } from './issued-attempt.ts';
 import type { SpoolKey } from './spool.ts';
 import type { World } from './world.ts';
 
 /** Between two pushes that nobody answered; about five minutes in all (protocol §7.4). */
 const pauses = [1_000, 4_000, 15_000, 40_000, 80_000, 160_000];
 
-export const spoolKey = (attempt: IssuedAttempt, world: World): SpoolKey => ({
+/** A rotation whose value comes from the target, as far as keeping that is concerned. */
+export interface Receiving extends UnderWay {
+  driver: Pick<IssuedDriver, 'handleField'>;
+  rotator: Pick<IssuedRotator, 'remove'>;
+  /** Everybody the value will be sealed to. */
+  readers: Reader[];
+}
+
+export const spoolKey = (attempt: Pick<UnderWay, 'record' | 'version'>, world: World): SpoolKey => ({
   repo: world.ledger.repo,
   uid: attempt.record.uid,
   v: attempt.version,
@@ -24,13 +34,14 @@ export const spoolKey = (attempt: IssuedAttempt, world: World): SpoolKey => ({
 
 /** Null once the remote holds the value as the pending version's. */
 export async function recordIssued(
-  attempt: IssuedAttempt,
+  attempt: Receiving,
   made: Issued,
   world: World,
 ): Promise<Keep | Lost | null> {
   const { record, secret, driver, version } = attempt;
   const claim = pendingOf(record).claim.id;
-  const fields = { username: record.versions[version]?.username ?? '', [driver.handleField]: made.handle };
+  const username = made.username ?? record.versions[version]?.username ?? '';
+  const fields = { ...made.fields, username, [driver.handleField]: made.handle };
   const { write, sealed } = await world.ledger.seal(
     record,
     version,
@@ -46,7 +57,7 @@ export async function recordIssued(
   let detail = '';
   for (const pause of [...pauses, null]) {
     const at = world.clock.now().toISOString();
-    const to = named(issued(record, { handle: made.handle, sealed, at }), attempt.readers);
+    const to = named(issued(record, { handle: made.handle, username, sealed, at }), attempt.readers);
     await world.failpoint('issued.beforePush');
     const change = { uid: record.uid, name: secret.name, from: record, to, writes: [write] };
     const outcome = await world.ledger.commit(
@@ -74,11 +85,7 @@ export async function recordIssued(
 }
 
 /** An answer was lost, the push was not. */
-const isRecorded = (
-  now: SecretRecord | undefined,
-  { record, version }: IssuedAttempt,
-  handle: string,
-): boolean =>
+const isRecorded = (now: SecretRecord | undefined, { record, version }: Receiving, handle: string): boolean =>
   now?.pending?.claim.id === pendingOf(record).claim.id && now.versions[version]?.handle === handle;
 
 /**
@@ -86,7 +93,7 @@ const isRecorded = (
  * our spool; otherwise nobody but us knows this value, and it goes.
  */
 async function fencedOut(
-  attempt: IssuedAttempt,
+  attempt: Receiving,
   handle: string,
   now: SecretRecord | undefined,
   world: World,
@@ -101,7 +108,7 @@ async function fencedOut(
 }
 
 async function unrecorded(
-  attempt: IssuedAttempt,
+  attempt: Receiving,
   bytes: Uint8Array,
   spooled: boolean,
   detail: string,

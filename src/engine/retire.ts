@@ -51,7 +51,8 @@ export async function retire(
   const { username } = versionOf(record, v);
   const current = versionOf(record, record.current);
   const live = current.username === username ? await readValue(record, record.current, world) : undefined;
-  const ends = secret.keyType === undefined ? undefined : await readValue(record, v, world);
+  const asked = secret.keyType !== undefined || secret.custom !== undefined;
+  const ends = asked ? await readValue(record, v, world) : undefined;
   const { route } = await routeTo(world, desired, target);
   const rotator = driver.rotator({
     target,
@@ -61,7 +62,7 @@ export async function retire(
     actor: own ? 'self' : 'target',
     admin: login?.credentials,
     current: live,
-    retain: driver.overlap(secret.account, secret.keyType) === 'dual',
+    retain: driver.overlap(secret.account, secret.keyType, secret.custom) === 'dual',
     mark: { uid: record.uid, version: record.current },
     ...keyed(secret),
     ...(ends === undefined ? {} : { ends }),

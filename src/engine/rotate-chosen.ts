@@ -6,6 +6,7 @@
 import type { SetResult } from '../targets/driver.ts';
 import { type Attempt, keep, type Outcome } from './attempt.ts';
 import { fence, say } from './fence.ts';
+import { otherValue } from './other-value.ts';
 import { ask, settle } from './settle.ts';
 import type { World } from './world.ts';
 
@@ -32,6 +33,8 @@ export async function rotateChosen(attempt: Attempt, world: World): Promise<Outc
         return verify(attempt, world);
       case 'not-sent':
         return keep('set', 'unreachable', set, { left: attempt.replay ? 'unknown' : 'unchanged' });
+      case 'other':
+        return otherValue(attempt, set.given, world);
       case 'refused':
         return refused(attempt, set, provenNotLive, world);
       case 'ambiguous':
@@ -78,7 +81,7 @@ async function refused(
   return keep('set', set.why, set, { left, outcome: 'human', hint: refusalHint[set.why] });
 }
 
-const refusalHint: Record<Extract<SetResult, { r: 'refused' }>['why'], string> = {
+export const refusalHint: Record<Extract<SetResult, { r: 'refused' }>['why'], string> = {
   policy: "bring passwordPolicy in line with the target's own policy",
   history: "bring passwordPolicy in line with the target's own policy",
   permission: 'grant the privilege to the user that changes the password; the detail names the account',
@@ -90,10 +93,15 @@ const refusalHint: Record<Extract<SetResult, { r: 'refused' }>['why'], string> =
 };
 
 /** P4 and §3.5. */
-async function verify(attempt: Attempt, world: World): Promise<Outcome> {
+export async function verify(attempt: Attempt, world: World): Promise<Outcome> {
   say(attempt, world, 'verify');
   await world.failpoint('verify.before');
   const { rotator, value, actor, record } = attempt;
+  if (
+    rotator.proof === 'witness' &&
+    (await rotator.witness(value, record.pending?.baseline ?? {})) === 'applied'
+  )
+    return finish(attempt, { r: 'live', how: 'witness', health: 'ok', alarm: null });
   for (const pause of [...verifyPauses, null]) {
     const probe = await rotator.probe(value);
     if (probe.r === 'ok') return finish(attempt, { r: 'live', how: 'login', health: 'ok', alarm: null });

@@ -5,11 +5,11 @@
  */
 import { KeyturnError } from '../errors.ts';
 import type { Issued } from '../targets/issued.ts';
-import { keep } from './attempt.ts';
+import { type Keep, keep, type Lost } from './attempt.ts';
 import { fence, say } from './fence.ts';
 import { type IssuedAttempt, type IssuedOutcome, pendingOf } from './issued-attempt.ts';
 import { makeRoom } from './make-room.ts';
-import { recordIssued, spoolKey } from './record-issued.ts';
+import { type Receiving, recordIssued, spoolKey } from './record-issued.ts';
 import type { World } from './world.ts';
 
 /** An answer may get lost, or the account be full after all, this often in one run. */
@@ -60,7 +60,7 @@ const recorded = async (attempt: IssuedAttempt, world: World): Promise<Issued> =
 });
 
 /** A value that an earlier run of this very rotation kept on this disk, or on a ref of its own. */
-async function leftBehind(attempt: IssuedAttempt, world: World): Promise<Issued | IssuedOutcome | null> {
+export async function leftBehind(attempt: Receiving, world: World): Promise<Issued | Keep | Lost | null> {
   const { record, version, driver } = attempt;
   const fenced = await fence(attempt, world);
   if (fenced) return fenced;
@@ -75,7 +75,8 @@ async function leftBehind(attempt: IssuedAttempt, world: World): Promise<Issued 
       handle === '' ||
       pendingOf(record).victims.includes(handle) ||
       Object.values(record.versions).some((other) => other.handle === handle);
-    if (!spent) return { handle, value };
+    const { username, ...others } = fields;
+    if (!spent) return { handle, value, fields: others, ...(username === undefined ? {} : { username }) };
   } catch (error) {
     if (!(error instanceof KeyturnError)) throw error;
     world.emit({

@@ -2,13 +2,21 @@
 import type { Clock } from '../clock.ts';
 import { KeyturnError } from '../errors.ts';
 import { loginRefs } from '../manifests/logins.ts';
-import type { Desired, Login, RotatedSecret, Target, TargetType, ValueRef } from '../manifests/model.ts';
+import type {
+  Desired,
+  Login,
+  RotatedSecret,
+  Target,
+  TargetType,
+  ValueRef,
+  WebTarget,
+} from '../manifests/model.ts';
 import { Secret } from '../secret.ts';
 import { byName } from '../state/by-name.ts';
 import type { Ledger } from '../state/ledger.ts';
 import type { Claim, SecretRecord } from '../state/model.ts';
 import { versionOf } from '../state/transitions.ts';
-import type { Credentials } from '../targets/driver.ts';
+import type { Authenticate, Caller, Credentials } from '../targets/driver.ts';
 import type { Driver } from '../targets/registry.ts';
 import { type Audience, audienceOf, gateOf } from './audience.ts';
 import { endpointChange } from './binding.ts';
@@ -26,6 +34,8 @@ export interface World {
   /** This machine's disk, and refs beside the branch: for values that nobody can ask for again. */
   spool: Spool;
   spill: Spill;
+  /** Who we are to custom rotators. */
+  authenticate: (how: WebTarget['authenticate']) => Authenticate;
   /** Who this process is in claims. */
   owner: Claim['by'];
   emit: (event: Event) => void;
@@ -70,14 +80,31 @@ export async function routeTo(
   world: World,
   desired: Desired,
   target: Target,
-): Promise<{ route: { jump?: Credentials }; uses: string[] }> {
-  const { ssh } = target;
+): Promise<{ route: { jump?: Credentials; caller?: Caller }; uses: string[] }> {
+  const { ssh, web } = target;
+  if (web !== undefined) {
+    const client = web.client && {
+      certificate: await shownBy(world, desired, web.client.certificate, target),
+      key: await shownBy(world, desired, web.client.key, target),
+    };
+    return { route: { caller: { authenticate: world.authenticate(web.authenticate), client } }, uses: [] };
+  }
   if (ssh?.jump === undefined) return { route: {}, uses: [] };
   const { host, port, hostKeys } = ssh.jump;
   const there: Target = { ...target, host, port, ssh: { ...ssh, hostKeys, jump: undefined } };
   const login = await resolveLogin(world, desired, there, ssh.jump);
   if (login.r === 'unresolved') throw new KeyturnError(target.name, login.reason, { exit: 75 });
   return { route: { jump: login.credentials }, uses: login.uses };
+}
+
+async function shownBy(world: World, desired: Desired, ref: ValueRef, target: Target): Promise<Secret> {
+  if (!('secret' in ref)) return world.resolve(ref, target.name);
+  const record = recordNamed(world, desired, ref.secret);
+  if (!record || record.current === null || record.pending)
+    throw new KeyturnError(target.name, `what it shows, ${ref.secret}, has no version to read now`, {
+      exit: 75,
+    });
+  return (await world.ledger.readVersion(record, record.current)).value;
 }
 
 /** Every value that a login at `target` takes. */

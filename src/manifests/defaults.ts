@@ -8,6 +8,7 @@ import { parseDuration } from './durations.ts';
 import type {
   Account,
   AwsTarget,
+  CustomRotation,
   KeyPolicy,
   KeyType,
   Login,
@@ -19,7 +20,9 @@ import type {
   Source,
   SshOptions,
   Target,
+  WebTarget,
 } from './model.ts';
+import { inspectPayload } from './payload.ts';
 import type {
   WrittenDefaults,
   WrittenLogin,
@@ -31,7 +34,7 @@ import type {
 } from './written.ts';
 
 const day = 86_400_000;
-const ports = { mysql: 3306, postgresql: 5432, ssh: 22, aws: 443 } as const;
+const ports = { mysql: 3306, postgresql: 5432, ssh: 22, aws: 443, web: 443 } as const;
 
 /** Few words, asked for several times a secret. */
 const durations = new Map<string, number>();
@@ -63,11 +66,11 @@ export function toProject({ metadata, spec }: WrittenProject): Project {
 export function toTarget({ metadata, spec }: WrittenTarget, ca: string | undefined, source: Source): Target {
   const { credentials, tls } = spec;
   const aws = spec.type === 'aws' ? toAws(spec) : undefined;
-  const endpoint = aws && new URL(aws.endpoint ?? `https://${iamHost(aws)}`);
+  const endpoint = aws ? new URL(aws.endpoint ?? `https://${iamHost(aws)}`) : addressOf(spec.url);
   return {
     name: metadata.name,
     type: spec.type,
-    host: endpoint?.hostname ?? spec.host ?? '',
+    host: endpoint?.hostname.replace(/^\[(.*)\]$/, '$1') ?? spec.host ?? '',
     port: endpoint
       ? Number(endpoint.port || (endpoint.protocol === 'http:' ? 80 : 443))
       : (spec.port ?? ports[spec.type]),
@@ -80,8 +83,9 @@ export function toTarget({ metadata, spec }: WrittenTarget, ca: string | undefin
     },
     ...(spec.type === 'ssh' ? { ssh: toSsh(spec) } : {}),
     ...(aws === undefined ? {} : { aws }),
+    ...(spec.type === 'web' ? { web: toWeb(spec) } : {}),
     concurrency: spec.concurrency ?? 8,
-    timeout: ms(spec.timeout ?? '10s'),
+    timeout: ms(spec.timeout ?? (spec.type === 'web' ? '60s' : '10s')),
     source,
   };
 }
@@ -115,6 +119,36 @@ const toAws = ({ assumeRole, ...spec }: WrittenTarget['spec']): AwsTarget => ({
     sessionName: assumeRole.sessionName ?? 'keyturn',
   },
 });
+
+/** One that is no url is a rule's business. */
+const addressOf = (url: string | undefined): URL | undefined =>
+  url !== undefined && URL.canParse(url) ? new URL(url) : undefined;
+
+function toWeb({ url, tls, ...spec }: WrittenTarget['spec']): WebTarget {
+  const { certificate, key } = tls ?? {};
+  return {
+    path: addressOf(url)?.pathname ?? '/',
+    header: spec.header ?? 'KeyturnCreds',
+    audience: spec.audience ?? url ?? '',
+    accessId: spec.accessId,
+    authenticate: spec.authenticate ?? 'keyturn',
+    allowAddresses: spec.allowAddresses ?? [],
+    client: certificate && key && { certificate, key },
+  };
+}
+
+/** A mapping is sent as the JSON that it is. Who needs the current value changes the account as the account itself. */
+function toCustom({ spec }: WrittenSecret, common: WrittenDefaults): CustomRotation {
+  const { payload = '' } = spec;
+  return {
+    payload: typeof payload === 'string' ? payload : JSON.stringify(payload),
+    generate: spec.generate ?? 'ours',
+    operations: (spec.operations ?? []).filter((operation) => operation !== 'rotate'),
+    replays: spec.replays ?? false,
+    acceptLossWindow: spec.acceptLossWindow ?? false,
+    hasPolicy: (spec.passwordPolicy ?? common.passwordPolicy) !== undefined,
+  };
+}
 
 /** IAM is one endpoint a partition; what stands in a binding does not depend on the region. */
 const iamHost = ({ partition }: AwsTarget): string =>
@@ -212,6 +246,8 @@ const toKeys = (spec: WrittenSecret['spec']): KeyPolicy => ({
   stillInUse: spec.stillInUse ?? 'warn',
 });
 
+const usual: Partial<Record<Target['type'], RotatedSecret['rotator']>> = { aws: 'api-key', web: 'custom' };
+
 /** `target` is undefined where no such target is declared; a cross rule says so. */
 export function toSecret(
   written: WrittenSecret,
@@ -222,11 +258,13 @@ export function toSecret(
 ): RotatedSecret {
   const { metadata, spec } = written;
   const verify = spec.verify ?? common.verify;
+  const custom = target?.type === 'web' ? toCustom(written, common) : undefined;
+  const needsCurrent = custom === undefined || inspectPayload(custom.payload).uses.length > 0;
   const covered = {
     name: metadata.name,
     target: spec.target ?? '',
-    rotator: spec.rotator ?? (target?.type === 'aws' ? 'api-key' : 'password'),
-    authenticateAs: spec.authenticateAs ?? 'user',
+    rotator: spec.rotator ?? usual[target?.type ?? 'mysql'] ?? 'password',
+    authenticateAs: spec.authenticateAs ?? (needsCurrent ? 'user' : 'target'),
     account: toAccount(written, target),
     initial: toInitial(spec.initial),
     ...(target?.type === 'aws' ? { keys: toKeys(spec) } : {}),
@@ -243,6 +281,7 @@ export function toSecret(
       ...spec.passwordPolicy,
     },
     ...toKeyType(written, target),
+    ...(custom === undefined ? {} : { custom }),
     keep: spec.keep ?? common.keep ?? 5,
     ...(spec.blind === true ? { blind: true as const } : {}),
     deleteProtection: spec.deleteProtection ?? common.deleteProtection ?? true,

@@ -13,11 +13,17 @@ export function loginRefs(target: Target | undefined): LoginRef[] {
     ['/spec/credentials', target.credentials],
     ['/spec/jump', target.ssh?.jump],
   ] as const;
-  return places.flatMap(([place, login]) =>
+  const { certificate, key } = target.web?.client ?? {};
+  const shown: LoginRef[] = [
+    ...(certificate === undefined ? [] : [{ pointer: '/spec/tls/certificate', ref: certificate }]),
+    ...(key === undefined ? [] : [{ pointer: '/spec/tls/key', ref: key }]),
+  ];
+  const logins = places.flatMap(([place, login]) =>
     (['password', 'privateKey', 'passphrase'] as const).flatMap((key) => {
       const ref = login?.[key];
       const written = key === 'password' ? loginKey(target) : key;
       return ref === undefined ? [] : [{ pointer: `${place}/${written}`, ref }];
     }),
   );
+  return [...logins, ...shown];
 }

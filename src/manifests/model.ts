@@ -42,7 +42,7 @@ export type Channel =
   | { type: 'github-issue'; token: ValueRef; repository: string | undefined }
   | { type: 'annotation' };
 
-export type TargetType = 'mysql' | 'postgresql' | 'ssh' | 'aws';
+export type TargetType = 'mysql' | 'postgresql' | 'ssh' | 'aws' | 'web';
 
 /** What only AWS has. */
 export interface AwsTarget {
@@ -55,6 +55,24 @@ export interface AwsTarget {
   /** Profile of the shared configuration that the default chain reads. */
   profile: string | undefined;
   assumeRole: { arn: string; externalId: string | undefined; sessionName: string } | undefined;
+}
+
+/** Of a custom rotator behind https. */
+export interface WebTarget {
+  /** Behind the host and the port. */
+  path: string;
+  /** Header that carries the token. */
+  header: string;
+  /** What the token is for; the rotator compares it. */
+  audience: string;
+  /** Who asks, in the words of older rotators; undefined: the project's name. */
+  accessId: string | undefined;
+  /** A token signed by the reconciler, or the one that GitHub gives the workflow. */
+  authenticate: 'keyturn' | 'github';
+  /** Addresses and networks that are otherwise refused: this machine, its link, clouds' metadata. */
+  allowAddresses: string[];
+  /** What we show of ourselves (mTLS). */
+  client: { certificate: ValueRef; key: ValueRef } | undefined;
 }
 
 export interface Tls {
@@ -82,6 +100,8 @@ export interface Target {
   ssh?: SshOptions;
   /** Of `type: aws`, and of no other. */
   aws?: AwsTarget | undefined;
+  /** Of `type: web`, and of no other. */
+  web?: WebTarget;
   /** How many secrets of this target rotate side by side. */
   concurrency: number;
   /** Milliseconds for one connection or statement. */
@@ -110,7 +130,24 @@ export interface SshOptions {
   jump: (Login & { host: string; port: number; hostKeys: string[] }) | undefined;
 }
 
-export type Rotator = 'password' | 'ssh-key' | 'api-key' | 'target';
+export type Rotator = 'password' | 'ssh-key' | 'api-key' | 'custom' | 'target';
+
+/** What a custom rotator may be asked besides rotating. */
+export type Operation = 'verify' | 'revoke' | 'status';
+
+/** Of `rotator: custom`: what its requests say, and what may be expected of it. */
+export interface CustomRotation {
+  payload: string;
+  /** Who makes the value. */
+  generate: 'ours' | 'rotator';
+  operations: Operation[];
+  /** The same request gets the same answer for a day, whatever got lost. */
+  replays: boolean;
+  /** A lost answer may cost the account: said in the manifest, where nothing else can be done. */
+  acceptLossWindow: boolean;
+  /** A policy is written down, so what a rotator makes must keep to it. */
+  hasPolicy: boolean;
+}
 
 /** Kinds of key pair that `rotator: ssh-key` makes. */
 export type KeyType = 'ed25519' | 'rsa' | 'ecdsa';
@@ -194,6 +231,8 @@ export interface RotatedSecret {
   passwordPolicy: PasswordPolicy;
   /** Where the value is a private key and no password: its kind. */
   keyType?: KeyType;
+  /** Of `rotator: custom`, and of no other. */
+  custom?: CustomRotation;
   /** Of secrets whose target issues the values, and only there. */
   keys?: KeyPolicy | undefined;
   keep: number;

@@ -29,6 +29,7 @@ import {
 import { sessions } from './rules/sessions.ts';
 import { keyRotator, sshAccounts, sshGrace, sshLogins } from './rules/ssh.ts';
 import { drift, offsets, pairs } from './rules/time.ts';
+import { customRotators, webTargets } from './rules/web.ts';
 import type { WrittenProject, WrittenRole, WrittenSecret, WrittenTarget } from './written.ts';
 
 /** A manifest in both forms, with its positions. */
@@ -69,6 +70,7 @@ const always: Rule[] = [
   authentication,
   keysOfType,
   awsTargets,
+  webTargets,
   recipients,
   members,
   blind,
@@ -94,6 +96,7 @@ const withProject: Rule[] = [
   offsets,
   pairs,
   drift,
+  customRotators,
 ];
 
 export async function checkRules(context: Context): Promise<void> {

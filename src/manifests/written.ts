@@ -1,6 +1,6 @@
 /** Manifests as people write them, after the schema has accepted them: nothing filled in, durations are words. */
 import type { WrittenAccess } from './access.ts';
-import type { Drift, KeyType, Rotator, SshOptions, TargetType, Tls, ValueRef } from './model.ts';
+import type { Drift, KeyType, Operation, Rotator, SshOptions, TargetType, Tls, ValueRef } from './model.ts';
 
 export interface WrittenWindow {
   days?: string[];
@@ -84,7 +84,7 @@ export type WrittenTarget = Written<
     port?: number;
     verifyHost?: string;
     database?: string;
-    tls?: { mode?: Tls['mode']; ca?: string; serverName?: string };
+    tls?: { mode?: Tls['mode']; ca?: string; serverName?: string; certificate?: ValueRef; key?: ValueRef };
     credentials?: WrittenLogin & { host?: string };
     hostKeys?: string[];
     sudo?: SshOptions['sudo'];
@@ -99,6 +99,12 @@ export type WrittenTarget = Written<
     endpoint?: string;
     profile?: string;
     assumeRole?: { arn: string; externalId?: string; sessionName?: string };
+    url?: string;
+    header?: string;
+    audience?: string;
+    accessId?: string;
+    authenticate?: 'keyturn' | 'github';
+    allowAddresses?: string[];
   }
 >;
 
@@ -146,6 +152,11 @@ export type WrittenSecret = Written<
     stillInUseWindow?: string;
     stillInUse?: 'warn' | 'block';
     access?: WrittenAccess;
+    payload?: string | Record<string, unknown>;
+    generate?: 'ours' | 'rotator';
+    operations?: ('rotate' | Operation)[];
+    replays?: boolean;
+    acceptLossWindow?: boolean;
     rotateToken?: string;
     movedFrom?: string;
   }

@@ -5,8 +5,8 @@ import { largestBody, type Reply, type RotatorRequest, refusal } from './wire.ts
 
 /**
  * Does what is asked and says so. `remember` in the transaction that changes the password makes it happen once only;
- * who does not call it has the answer remembered when the work is done. What it throws becomes a 500, which tells
- * keyturn to ask again.
+ * who does not call it has the answer remembered when the work is done. A refusal is not: what was in the way may be
+ * gone the next time. What it throws becomes a 500, which tells keyturn to ask again.
  */
 export type Work = (
   request: RotatorRequest,
@@ -37,7 +37,7 @@ export function rotator(
         kept = answer;
         return remember(answer);
       });
-      if (kept === undefined && reply.status < 500) await remember(reply);
+      if (kept === undefined && reply.status === 200) await remember(reply);
       log(`${verdict.request.operation}: ${reply.status}`);
       return reply;
     } finally {

@@ -12,7 +12,7 @@ export function condemned(record: SecretRecord, handle: string): SecretRecord {
 /** R6: the target's value for the pending version; its victims are gone by now. */
 export function issued(
   record: SecretRecord,
-  by: { handle: string; sealed: Sealed; at: string },
+  by: { handle: string; username?: string; sealed: Sealed; at: string },
 ): SecretRecord {
   const pending = pendingOf(record);
   if (pending.phase === 'issued') throw new Error(`${record.name} v${pending.v} was issued before`);
@@ -20,7 +20,9 @@ export function issued(
   for (const [v, version] of Object.entries(versions))
     if (version.handle !== undefined && pending.victims.includes(version.handle))
       versions[v] = gone(version, by.at);
-  versions[pending.v] = { ...versionOf(record, pending.v), ...by.sealed, handle: by.handle };
+  const version = versionOf(record, pending.v);
+  const username = by.username ?? version.username;
+  versions[pending.v] = { ...version, ...by.sealed, username, handle: by.handle };
   return { ...record, versions, pending: { ...pending, phase: 'issued' } };
 }
 

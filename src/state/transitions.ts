@@ -213,6 +213,21 @@ export function abandoned(record: SecretRecord, at: string): SecretRecord {
   };
 }
 
+/** A value that the target says it made live although nobody asked for it: kept beside the pending one. */
+export function found(
+  record: SecretRecord,
+  by: { at: string; username: string; sealed: Sealed },
+): SecretRecord {
+  const version: VersionRecord = {
+    stage: 'abandoned',
+    createdAt: by.at,
+    retiredAt: by.at,
+    username: by.username,
+    ...by.sealed,
+  };
+  return { ...record, versions: { ...record.versions, [nextVersion(record)]: version } };
+}
+
 /** P6: the target refuses the version now, and holds it, switched off, until `removeAfter`. */
 export function retired(record: SecretRecord, v: number, at: string, removeAfter?: string): SecretRecord {
   const version: VersionRecord = { ...versionOf(record, v), stage: 'retired', retiredAt: at };

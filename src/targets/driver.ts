@@ -5,7 +5,7 @@
  * share one; no text of the server and no SDK type leaves the file, only codes and our own words; one
  * call of `probe` is one attempt by one method on a new connection; nothing goes through a pool.
  */
-import type { Account, KeyType, PasswordPolicy, Target } from '../manifests/model.ts';
+import type { Account, CustomRotation, KeyType, PasswordPolicy, Target } from '../manifests/model.ts';
 import type { Secret } from '../secret.ts';
 import type { Binding } from '../state/model.ts';
 
@@ -49,7 +49,22 @@ export type SetResult =
   /** Nothing was sent: the connection could not be made. */
   | ({ r: 'not-sent' } & Outcome)
   /** It was sent and no answer came. */
-  | ({ r: 'ambiguous' } & Outcome);
+  | ({ r: 'ambiguous' } & Outcome)
+  /** The target says that it made another value live than the one it was asked to. */
+  | ({ r: 'other'; given: Given } & Outcome);
+
+/** A value that the target has made. */
+export interface Given {
+  value: Secret;
+  /** The account that it belongs to, where that changed too. */
+  username: string | undefined;
+  /** The target's own name of it. */
+  id: string | undefined;
+}
+
+export type GivenResult =
+  | ({ r: 'given'; given: Given } & Outcome)
+  | Exclude<SetResult, { r: 'applied' | 'other' }>;
 
 export type RetireResult =
   | ({ r: 'retired' } & Outcome)
@@ -127,13 +142,43 @@ export interface RotationJob {
   jump?: Credentials;
   /** At the end of a grace: the value that stops working. */
   ends?: Secret;
+  /** Of a custom rotator: what its requests say. */
+  custom?: CustomRotation & { itemName: string; policy: PasswordPolicy };
+  /** Of a web target: who asks. */
+  caller?: Caller;
+  /** The rotator's own name of `current`. */
+  currentId?: string;
+  /** How often this version was claimed; absent counts as once. */
+  attempt?: number;
 }
+
+/** Who sends requests to a custom rotator. */
+export interface Caller {
+  authenticate: Authenticate;
+  /** PEM, for mTLS. */
+  client: { certificate: Secret; key: Secret } | undefined;
+}
+
+/** What a token says about one request. */
+export interface About {
+  audience: string;
+  itemName: string;
+  accessId: string | undefined;
+  requestId: string;
+  url: string;
+  bodySha256: string;
+}
+
+/** Makes the token of one request. Throws KeyturnError. */
+export type Authenticate = (about: About) => Promise<Secret>;
 
 /**
  * Holds at most one administrative connection, made on first use; `close` never throws.
  * Every method may be called again after a crash of an earlier process: all are idempotent but `probe`.
  */
 export interface ChosenRotator {
+  /** What shows that a value is live: a login, or, where nobody here can log in, the target's word. Default: a login. */
+  readonly proof?: 'login' | 'witness';
   /** Reach, identity, privileges, and a login with `current` where that cannot lock anybody out. Changes nothing. */
   preflight(): Promise<Preflight>;
   /** Asks the target whether `value` is live, without a password attempt. */
@@ -146,6 +191,8 @@ export interface ChosenRotator {
    * account that is not in use, refuse it altogether (`live` undefined). Done already counts as done.
    */
   retire(live: Secret | undefined): Promise<RetireResult>;
+  /** Of a target that makes the value: asks for one. The same key may get the same value again. */
+  obtain?(key: string): Promise<GivenResult>;
   close(): Promise<void>;
 }
 
@@ -154,7 +201,7 @@ export interface ChosenDriver {
   readonly type: Target['type'];
   constraints(target: Target): ValueConstraints;
   /** How two versions can be valid at once: on one account, only with two users, or it depends on the server. */
-  overlap(account: Account, keyType?: KeyType): 'none' | 'dual' | 'alternate';
+  overlap(account: Account, keyType?: KeyType, custom?: CustomRotation): 'none' | 'dual' | 'alternate';
   binding(target: Target, account: Account): Binding;
   /** Makes a value where it is no password: a private key. */
   generate?(keyType: KeyType, mark: RotationJob['mark']): Promise<Secret>;
@@ -163,4 +210,4 @@ export interface ChosenDriver {
   rotator(job: RotationJob): ChosenRotator;
 }
 
-export type { Account, KeyType, PasswordPolicy, Target };
+export type { Account, CustomRotation, KeyType, PasswordPolicy, Target };

@@ -29,6 +29,10 @@ export type Listing = { r: 'listed'; keys: IssuedKey[] } | Refusal | ({ r: 'unre
 export interface Issued {
   handle: string;
   value: Secret;
+  /** The account that it belongs to, where that changed with it. */
+  username?: string;
+  /** What readers may ask for besides. */
+  fields?: Record<string, string>;
 }
 
 export type IssueResult =

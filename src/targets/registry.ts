@@ -12,6 +12,7 @@ const load: Record<TargetType, () => Promise<Driver>> = {
   mysql: async () => (await import('./mysql.ts')).mysql,
   ssh: async () => (await import('./ssh.ts')).ssh,
   postgresql: async () => (await import('./postgresql.ts')).postgresql,
+  web: async () => (await import('./web.ts')).web,
 };
 
 export async function driverOf(type: TargetType): Promise<Driver> {
@@ -23,7 +24,15 @@ export async function driverOf(type: TargetType): Promise<Driver> {
 
 /** A driver's exception is an answer that never came: never a "no", never an "ok". */
 function guarded(rotator: ChosenRotator): ChosenRotator {
+  const { obtain, proof } = rotator;
   return {
+    ...(proof === undefined ? {} : { proof }),
+    ...(obtain === undefined
+      ? {}
+      : {
+          obtain: (key: string) =>
+            obtain(key).then(clean, (error) => ({ r: 'ambiguous' as const, ...bug(error) })),
+        }),
     preflight: () => rotator.preflight().then(clean, (error) => ({ r: 'unreachable', ...bug(error) })),
     witness: (value, baseline) => rotator.witness(value, baseline).catch(() => 'unknown'),
     probe: (value) => rotator.probe(value).then(clean, (error) => ({ r: 'inconclusive', ...bug(error) })),

@@ -45,6 +45,7 @@ function claimed(answers: SetResult[]): { attempt: Attempt; world: World } {
       mark: { uid: claim.uid, version: 4 },
     },
     driver: { rotator: () => rotator } as unknown as ChosenDriver,
+    recipients: [],
     replay: false,
     world,
   });

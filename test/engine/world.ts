@@ -166,6 +166,7 @@ export async function run(
     resolve: async (ref) => new Secret('env' in ref ? initial(ref.env) : ''),
     spool: broken.spool?.(disk) ?? disk,
     spill: world.spools.spill(hand),
+    authenticate: () => async () => new Secret('token'),
     owner: { runner: `runner:${pid}`, pid },
     emit: () => undefined,
     failpoint: async () => undefined,

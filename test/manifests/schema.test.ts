@@ -38,12 +38,12 @@ describe('one mistake, one message', () => {
     [
       'a type that is not there yet',
       manifest('Target', 'db', 'type: oracle\nhost: h'),
-      '5:3: db: spec.type has no such choice | write one of mysql, postgresql, ssh, aws',
+      '5:3: db: spec.type has no such choice | write one of mysql, postgresql, ssh, aws, web',
     ],
     [
       'a missing type',
       manifest('Target', 'db', 'host: h'),
-      '4:1: db: spec lacks type | add type: kind of target. mysql serves MariaDB too',
+      '4:1: db: spec lacks type | add type: kind of target. mysql serves MariaDB too; web is a rotator of your own',
     ],
     ['text for a number', target('port: "3306"'), '7:3: db: spec.port must be a whole number | TCP port'],
     ['a number out of range', target('port: 70000'), '7:3: db: spec.port is out of range | write 1 to 65535'],

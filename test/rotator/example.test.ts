@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rotatedBy, statusBy, verifiedBy } from '../../src/targets/web/answer.ts';
 import { asReconciler } from '../../src/targets/web/authenticate.ts';
-import { ask, type Caller, type Question } from '../../src/targets/web/call.ts';
+import { ask, type Line, type Question } from '../../src/targets/web/call.ts';
 import { certificates } from '../servers/https.ts';
 import { audience, type ExampleRotator, kill, startExample, startProgram } from '../servers/rotator.ts';
 import { makeReconciler } from './tokens.ts';
@@ -14,7 +14,7 @@ import { makeReconciler } from './tokens.ts';
 /** examples/custom-rotator as programs, asked by the client that keyturn asks with. */
 
 const ours = makeReconciler();
-const callerOf = (url: string, who = ours): Caller => ({
+const callerOf = (url: string, who = ours): Line => ({
   endpoint: {
     url,
     ca: certificates().caPem,
@@ -27,7 +27,11 @@ const callerOf = (url: string, who = ours): Caller => ({
   audience,
   accessId: undefined,
   itemName: '/demo/reporting',
-  authenticate: asReconciler(who.signer, 'demo', () => new Date()),
+  authenticate: asReconciler(
+    () => who.signer,
+    'demo',
+    () => new Date(),
+  ),
 });
 const question = (more: Partial<Question>, fields: Record<string, unknown>): Question => ({
   operation: 'rotate',

@@ -1,9 +1,11 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { isNetwork } from '../../src/manifests/networks.ts';
 import { Secret } from '../../src/secret.ts';
-import { isForbidden, isNetwork, type Resolve, resolveSafely } from '../../src/targets/web/addresses.ts';
-import { type About, ask, type Caller } from '../../src/targets/web/call.ts';
+import type { About } from '../../src/targets/driver.ts';
+import { isForbidden, type Resolve, resolveSafely } from '../../src/targets/web/addresses.ts';
+import { ask, type Line } from '../../src/targets/web/call.ts';
 import { type Endpoint, post } from '../../src/targets/web/http.ts';
 import { certificates, type HttpsServer, startHttps } from '../servers/https.ts';
 import { makeCertificates } from '../servers/tls.ts';
@@ -287,7 +289,7 @@ describe('where a rotator may be', () => {
 });
 
 describe('one question', () => {
-  const callerOf = (server: HttpsServer, about: About[] = [], timeout = 3_000): Caller => ({
+  const callerOf = (server: HttpsServer, about: About[] = [], timeout = 3_000): Line => ({
     endpoint: endpointOf(server, { timeout }),
     header: 'AkeylessCreds',
     audience: 'https://aud.example',

@@ -11,7 +11,8 @@ export function oneSecretPerAccount({ targets, secrets, problems }: Context): vo
       if (username === '') continue;
       const account = model.account.host === undefined ? username : `${username}@${model.account.host}`;
       const kind = model.keyType === undefined ? 'password' : 'key';
-      const where = [target.type, target.host.toLowerCase(), target.port, target.aws?.accountId ?? ''];
+      const place = target.aws?.accountId ?? `${target.web?.path ?? ''} ${model.custom?.payload ?? ''}`;
+      const where = [target.type, target.host.toLowerCase(), target.port, place];
       const key = JSON.stringify([...where, account, kind]);
       const owner = owners.get(key);
       if (owner === undefined) owners.set(key, model.name);
@@ -113,6 +114,7 @@ export function authentication({ targets, secrets, problems }: Context): void {
       target !== undefined &&
       target.credentials === undefined &&
       target.aws === undefined &&
+      target.web === undefined &&
       model.rotator !== 'target'
     ) {
       problems.add(

@@ -1,20 +1,12 @@
 /** What a rotator's answer means (protocol §5). Whatever is not clearly a yes or a no is no answer. */
 import { Secret } from '../../secret.ts';
-import type { Outcome, Probe, SetResult } from '../driver.ts';
+import type { Given, Outcome, Probe, SetResult } from '../driver.ts';
 import { isRunning } from './call.ts';
 import type { HttpResult } from './http.ts';
 
-/** A value that a rotator gave us, with what it says about it. */
-export interface Given {
-  value: Secret;
-  username: string | undefined;
-  /** The rotator's own name for the value. */
-  id: string | undefined;
-}
-
 export type Rotated =
   | ({ r: 'applied'; given: Given | null } & Outcome)
-  | Exclude<SetResult, { r: 'applied' }>;
+  | Exclude<SetResult, { r: 'applied' | 'other' }>;
 
 type Why = Extract<SetResult, { r: 'refused' }>['why'];
 

@@ -2,17 +2,17 @@
 import { KeyturnError } from '../../errors.ts';
 import { Secret } from '../../secret.ts';
 import type { Signer } from '../../state/signing.ts';
-import type { About, Authenticate } from './call.ts';
+import type { About, Authenticate } from '../driver.ts';
 
 /** Seconds for which a token is good. */
 const lifetime = 120;
 
 /** EdDSA, by the key that signs the state; rotators know it from `keyturn jwks`. */
 export const asReconciler =
-  (signer: Signer, project: string, now: () => Date): Authenticate =>
+  (signer: () => Signer, project: string, now: () => Date): Authenticate =>
   async (about: About) => {
     const iat = Math.floor(now().getTime() / 1000);
-    return signer.token({
+    return signer().token({
       iss: project,
       sub: about.itemName,
       item_name: about.itemName,

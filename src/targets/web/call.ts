@@ -1,24 +1,11 @@
 /** One question to a rotator: signed, bound to its bytes, asked again under the same key where no answer came. */
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Secret } from '../../secret.ts';
+import type { About, Authenticate } from '../driver.ts';
 import type { Resolve } from './addresses.ts';
 import { type Endpoint, type HttpResult, post } from './http.ts';
 
-/** What a token says about a request. */
-export interface About {
-  audience: string;
-  itemName: string;
-  accessId: string | undefined;
-  requestId: string;
-  url: string;
-  bodySha256: string;
-}
-
-/** Makes the token of one request: ours, or the one of the workflow. Throws KeyturnError. */
-export type Authenticate = (about: About) => Promise<Secret>;
-
-export interface Caller {
+export interface Line {
   endpoint: Endpoint;
   header: string;
   audience: string;
@@ -37,6 +24,8 @@ export interface Question {
   attempt: number;
   payload: string;
   fields: Record<string, unknown>;
+  /** A second try that arrives could do harm: only what was never sent is tried again. */
+  once?: boolean;
 }
 
 /** More tries of one question, and what is waited before each. */
@@ -56,7 +45,7 @@ const unreached = new Set([
 ]);
 
 /** Asks at most three times, and waits for a rotator that says it is still at it, for one `timeout` more. */
-export async function ask(caller: Caller, question: Question): Promise<HttpResult> {
+export async function ask(caller: Line, question: Question): Promise<HttpResult> {
   const began = performance.now();
   let { attempt } = question;
   let sent = false;
@@ -70,7 +59,8 @@ export async function ask(caller: Caller, question: Question): Promise<HttpResul
       continue;
     }
     const pause = pauses[failures];
-    if (pause === undefined || !isPassing(result)) return asSent(result, sent);
+    if (pause === undefined || !isPassing(result) || (question.once === true && sent))
+      return asSent(result, sent);
     await sleep(result.r === 'answer' && result.retryAfter !== null ? wait : pause);
     failures += 1;
   }
@@ -89,7 +79,7 @@ function isPassing(result: HttpResult): boolean {
   return passing.has(result.status);
 }
 
-async function once(caller: Caller, question: Question, attempt: number): Promise<HttpResult> {
+async function once(caller: Line, question: Question, attempt: number): Promise<HttpResult> {
   const { endpoint, header, audience, accessId, itemName } = caller;
   const requestId = `${question.key}.${attempt}`;
   const body = Buffer.from(
