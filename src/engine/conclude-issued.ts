@@ -3,8 +3,9 @@ import type { Ledger } from '../state/ledger.ts';
 import { abandoned, promoted, pruned, versionOf } from '../state/transitions.ts';
 import { valuePath } from '../state/version-file.ts';
 import { base, type Conclusion, kept, noted } from './conclude.ts';
-import type { IssuedAttempt, IssuedOutcome } from './issued-attempt.ts';
+import { type IssuedAttempt, type IssuedOutcome, pendingOf } from './issued-attempt.ts';
 import type { Action, Result } from './model.ts';
+import { rotatedNews } from './notices.ts';
 
 export function concludeIssued(
   action: Action,
@@ -26,8 +27,11 @@ export function concludeIssued(
         retireAfter: policy.graceful ? 'next' : new Date(now.getTime() + secret.grace).toISOString(),
         specDigest: secret.specDigest,
         rotateToken: secret.rotateToken ?? null,
+        protected: secret.deleteProtection,
       });
-      const { record: to, gone } = pruned(next, secret.keep, now);
+      const { record: left, gone } = pruned(next, secret.keep, now);
+      const { claim, why } = pendingOf(record);
+      const to = rotatedNews(left, secret, { version, why, at, by: claim.by });
       const files = gone.filter((v) => versionOf(next, v).file !== null);
       const writes = [
         ledger.pointer(secret.name, version),

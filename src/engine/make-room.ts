@@ -61,16 +61,18 @@ async function nextVictim(
   return noRoom(foreign, driver.limit);
 }
 
-export const noRoom = (foreign: readonly string[], limit: number): Keep =>
-  keep(
+/** Kept as `foreign-key` with their ids for a code, so that people are told which, once. */
+export const noRoom = (foreign: readonly string[], limit: number): Keep => {
+  const ids = [...foreign].sort().join(' ');
+  return keep(
     'clear',
-    'slot',
+    ids === '' ? 'slot' : 'foreign-key',
     {
-      code: 'LimitExceeded',
+      code: ids === '' ? 'LimitExceeded' : ids,
       detail:
-        foreign.length > 0
-          ? `the account holds ${limit} keys or more, and keyturn does not know ${foreign.join(', ')}`
-          : `the account holds ${limit} keys or more, and none of them may go`,
+        ids === ''
+          ? `the account holds ${limit} keys or more, and none of them may go`
+          : `the account holds ${limit} keys or more, and keyturn does not know ${ids.replaceAll(' ', ', ')}`,
     },
     {
       left: 'unchanged',
@@ -78,6 +80,7 @@ export const noRoom = (foreign: readonly string[], limit: number): Keep =>
       hint: "delete the key that nobody needs, or write exclusive: true where every key of this user is keyturn's",
     },
   );
+};
 
 /** Who still uses it is told, or, where the manifest says so, decides. */
 async function spared(attempt: IssuedAttempt, key: IssuedKey, world: World): Promise<Keep | null> {

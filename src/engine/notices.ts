@@ -154,11 +154,21 @@ function trouble(record: SecretRecord, results: readonly Result[]): News[] {
   const human = results.find((result) => result.outcome === 'human');
   if (driftAt !== undefined)
     return [{ key: `drift:${version}`, event: 'drift', version, facts: { since: driftAt } }];
+  // found before or after the claim, it is the same key
+  if (lastError?.class === 'foreign-key')
+    return [
+      {
+        key: `foreign-key:${digest(lastError.code)}`,
+        event: 'foreign-key',
+        version: record.current,
+        facts: { step: lastError.step, class: lastError.class, keys: short(lastError.code) },
+      },
+    ];
   if (lastError && !passing.has(lastError.class))
     return [
       {
         key: `trouble:${version}:${lastError.class}:${lastError.step}`,
-        event: lastError.class === 'foreign-key' ? 'foreign-key' : human ? 'blocked' : 'failed',
+        event: human ? 'blocked' : 'failed',
         version,
         facts: { ...lastError },
       },

@@ -120,7 +120,9 @@ describe('trouble', () => {
     expect(after(failed)).toBe(failed);
     const blocked = after(failing('permission'), { results: [result({ outcome: 'human' })] });
     expect(blocked.outbox).toMatchObject([{ event: 'blocked' }]);
-    expect(after(failing('foreign-key')).outbox).toMatchObject([{ event: 'foreign-key' }]);
+    const foreign = after(failing('foreign-key'));
+    expect(foreign.outbox).toMatchObject([{ event: 'foreign-key', facts: { keys: 'E1' } }]);
+    expect(after(foreign)).toBe(foreign);
     expect(keys(after(failing('in-use')))).toEqual([]);
   });
 

@@ -251,6 +251,7 @@ test.each(['before', ...notifyEvents] as const)('%s is said in whole words, harm
       class: 'permission',
       code: '1227',
       step: 'preflight',
+      keys: 'AKIAIOSFODNN7EXAMPLE',
       reason: 'reader removed: bob\u001b[31m\nand more',
     },
   });

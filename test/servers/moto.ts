@@ -8,9 +8,11 @@ import { join } from 'node:path';
 import {
   CreateAccessKeyCommand,
   CreateUserCommand,
+  DeleteAccessKeyCommand,
   IAMClient,
   ListAccessKeysCommand,
   PutUserPolicyCommand,
+  UpdateAccessKeyCommand,
 } from '@aws-sdk/client-iam';
 import { cache } from './mysql-installation.ts';
 
@@ -24,6 +26,9 @@ export interface Moto {
   /** Makes a user, with an inline policy if one is given. */
   createUser(name: string, policy?: object): Promise<void>;
   createKey(name: string): Promise<{ accessKeyId: string; secretAccessKey: string }>;
+  deleteKey(name: string, id: string): Promise<void>;
+  /** Switches it off; moto still takes it. */
+  switchOff(name: string, id: string): Promise<void>;
   /** Ids of the user's keys. */
   keys(name: string): Promise<{ id: string; active: boolean }[]>;
   stop(): Promise<void>;
@@ -116,6 +121,12 @@ export async function startMoto(): Promise<Moto> {
     },
     createKey: async (name) =>
       pairOf((await iam.send(new CreateAccessKeyCommand({ UserName: name }))).AccessKey),
+    async deleteKey(name, id) {
+      await iam.send(new DeleteAccessKeyCommand({ UserName: name, AccessKeyId: id }));
+    },
+    async switchOff(name, id) {
+      await iam.send(new UpdateAccessKeyCommand({ UserName: name, AccessKeyId: id, Status: 'Inactive' }));
+    },
     async keys(name) {
       const { AccessKeyMetadata = [] } = await iam.send(new ListAccessKeysCommand({ UserName: name }));
       return AccessKeyMetadata.map((key) => ({ id: key.AccessKeyId ?? '', active: key.Status === 'Active' }));

@@ -69,7 +69,7 @@ function wordsOf({ event, secret, version, facts }: Facts): [what: string, text:
     case 'foreign-key':
       return [
         'a key that keyturn did not make',
-        `${failure}. Nothing was removed; find out whose it is, then remove it at the target.`,
+        `The account holds ${facts.keys}, and no place is left for a new one. Nothing was removed; find out whose it is, then remove it at the target.`,
       ];
     case 'reader-removed':
       return ['a reader was removed', `${facts.reason}. It is rotated, because they know${v}.`];
