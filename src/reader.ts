@@ -3,17 +3,27 @@ import { KeyturnError } from './errors.ts';
 import { withForeign } from './git/consume.ts';
 import { openRepository } from './git/open.ts';
 import type { Host } from './host.ts';
+import { hostLabel } from './manifests/hosts.ts';
 import { loadProject } from './manifests/project.ts';
 import { identityOf, projectRoot } from './run.ts';
 import type { Secret } from './secret.ts';
 import type { Identity } from './state/identity.ts';
 import type { Binding } from './state/model.ts';
-import { currentPath, openVersion, parseCurrent, valuePath } from './state/version-file.ts';
+import {
+  currentPath,
+  hostsPath,
+  openVersion,
+  parseCurrent,
+  parseHosts,
+  valuePath,
+} from './state/version-file.ts';
 
 export interface Wanted {
   name: string;
   /** The promoted one where it is absent. */
   version?: number | undefined;
+  /** Of several hosts with one value: the version that this one was left with. */
+  host?: string | undefined;
 }
 
 export interface Published {
@@ -58,9 +68,9 @@ export async function readPublished(
     });
   const values =
     repo === undefined
-      ? await openAll(await clonedShelf(host, notes), wanted, identity)
+      ? await openAll(await clonedShelf(host, notes), wanted, identity, notes)
       : await withForeign({ url: repo, ref: options.ref, env: host.env }, (foreign) =>
-          openAll(foreign, wanted, identity),
+          openAll(foreign, wanted, identity, notes),
         );
   if (identity.trust.size === 0) {
     const [first] = values;
@@ -163,17 +173,29 @@ async function clonedShelf(host: Host, notes: string[]): Promise<Shelf> {
   };
 }
 
-async function openAll(shelf: Shelf, wanted: readonly Wanted[], identity: Identity): Promise<Published[]> {
+async function openAll(
+  shelf: Shelf,
+  wanted: readonly Wanted[],
+  identity: Identity,
+  notes: string[],
+): Promise<Published[]> {
   const unnumbered = wanted.filter(({ version }) => version === undefined);
   const pointers = await readSome(
     shelf,
-    unnumbered.map(({ name }) => currentPath(name)),
+    unnumbered.flatMap(({ name }) => [currentPath(name), hostsPath(name)]),
   );
   for (const { name } of unnumbered) if (!pointers.has(currentPath(name))) await refuseFamily(shelf, name);
-  const chosen = wanted.map(({ name, version }) => ({
-    name,
-    version: version ?? pointedAt(shelf, name, pointers.get(currentPath(name))),
-  }));
+  const chosen = wanted.map(({ name, version, host }) => {
+    const list = pointers.get(hostsPath(name));
+    const hosts = list && parseHosts(list, hostsPath(name));
+    if (version !== undefined) return { name, version };
+    if (host !== undefined) return { name, version: versionAt(shelf, name, host, hosts) };
+    const current = pointedAt(shelf, name, pointers.get(currentPath(name)));
+    const others = [...(hosts ?? [])].filter(([, v]) => v !== current).map(([one, v]) => `${one} has v${v}`);
+    if (others.length > 0)
+      notes.push(`${name}: this is v${current}, but ${others.join(', ')}: --host HOST reads what one has`);
+    return { name, version: current };
+  });
   const files = await readSome(
     shelf,
     chosen.map(({ name, version }) => valuePath(name, version)),
@@ -213,6 +235,19 @@ async function refuseFamily(shelf: Shelf, name: string): Promise<void> {
   );
   if (names.length === 0) return;
   throw new KeyturnError(name, 'is several secrets', { hint: `name one: ${names.sort().join(', ')}` });
+}
+
+function versionAt(
+  shelf: Shelf,
+  name: string,
+  host: string,
+  hosts: ReadonlyMap<string, number> | undefined,
+): number {
+  const version = hosts?.get(hostLabel(host));
+  if (version !== undefined) return version;
+  throw new KeyturnError(name, `has no version for ${host} in ${shelf.place}`, {
+    hint: hosts ? `its hosts are ${[...hosts.keys()].join(', ')}` : 'it is not one value of several hosts',
+  });
 }
 
 function pointedAt(shelf: Shelf, name: string, pointer: Uint8Array | undefined): number {

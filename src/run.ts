@@ -6,6 +6,7 @@ import { ulid } from 'ulid';
 import { apply } from './engine/apply.ts';
 import { boundTo } from './engine/binding.ts';
 import type { Observed } from './engine/decide.ts';
+import { hostKey } from './engine/hosts.ts';
 import type { Event, Plan, Result } from './engine/model.ts';
 import { withOrphans } from './engine/orphans.ts';
 import { plan, recordOf } from './engine/plan.ts';
@@ -151,6 +152,11 @@ export async function bindingsOf(desired: Desired): Promise<Map<string, Binding>
     const target = desired.targets.get(secret.target);
     const driver = target && drivers.get(target.type);
     if (driver) bindings.set(secret.name, boundTo(driver, target, secret));
+    for (const host of secret.hosts ?? []) {
+      const one = desired.targets.get(host);
+      const its = one && drivers.get(one.type);
+      if (its) bindings.set(hostKey(secret.name, host), its.binding(one, secret.account));
+    }
   }
   return bindings;
 }

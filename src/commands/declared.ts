@@ -71,6 +71,7 @@ export function describe(run: Run): Command {
     .description('print the current value')
     .option('--version <n>', 'an earlier version', positive)
     .option('--field <field>', 'password, username, …')
+    .option('--host <host>', 'of several hosts with one value: the version that this one has')
     .option('--repo <url>', 'read from this repository, without a clone; only the one file is fetched')
     .option('--ref <ref>', 'with --repo: the branch that holds the values; default its HEAD')
     .addOption(new Option('--format <format>').choices(['raw', 'json', 'env']).default('raw'))

@@ -9,6 +9,7 @@ export type GetFormat = 'raw' | 'json' | 'env';
 export interface GetOptions {
   version?: number | undefined;
   field?: string | undefined;
+  host?: string | undefined;
   format: GetFormat;
   repo?: string | undefined;
   ref?: string | undefined;
@@ -18,11 +19,15 @@ export interface GetOptions {
 export async function get(context: Context, name: string, options: GetOptions): Promise<ExitCode> {
   const { host, console } = context;
   const { field, repo, ref } = options;
-  const { values, notes } = await readPublished(host, [{ name, version: options.version }], {
-    identity: context.identity,
-    repo,
-    ref,
-  });
+  const { values, notes } = await readPublished(
+    host,
+    [{ name, version: options.version, host: options.host }],
+    {
+      identity: context.identity,
+      repo,
+      ref,
+    },
+  );
   const [found] = values;
   if (!found) throw new Error('nothing was read');
   const { value, fields, version } = found;

@@ -90,8 +90,15 @@ function overview({ desired, ledger }: Session): Row[] {
 
 function recorded(record: SecretRecord | undefined): Pick<Row, 'version' | 'health' | 'promotedAt'> {
   const current = record && record.current !== null ? record.versions[record.current] : undefined;
-  const health = !record ? 'new' : record.pending ? `v${record.pending.v} pending` : record.health;
+  const health = !record ? 'new' : record.pending ? pendingWords(record, record.pending.v) : record.health;
   return { version: record?.current ?? null, health, promotedAt: current?.promotedAt ?? null };
+}
+
+function pendingWords(record: SecretRecord, v: number): string {
+  const hosts = Object.values(record.hosts ?? {});
+  return hosts.length === 0
+    ? `v${v} pending`
+    : `v${v} on ${hosts.filter((host) => host.v === v).length} of ${hosts.length} hosts`;
 }
 
 export function findRecord({ ledger, desired }: Session, name: string): SecretRecord {

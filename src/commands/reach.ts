@@ -1,5 +1,6 @@
 /** What a target answers to `keyturn doctor`: reach, login and privileges. Nothing is changed there. */
 import { currentLogin } from '../engine/begin-issued.ts';
+import { placesOf } from '../engine/hosts.ts';
 import { changesItself, keyed } from '../engine/prepare.ts';
 import { recordNamed, routeTo, targetCredentials } from '../engine/world.ts';
 import type { Desired, RotatedSecret, Target } from '../manifests/model.ts';
@@ -10,7 +11,7 @@ import { type Finding, problems } from './finding.ts';
 
 export async function reach(target: Target, desired: Desired, session: Session): Promise<Finding[]> {
   const subject = target.name;
-  const secrets = [...desired.secrets.values()].filter((secret) => secret.target === target.name);
+  const secrets = [...desired.secrets.values()].filter((secret) => placesOf(secret).includes(target.name));
   try {
     const { world } = session;
     const driver = await world.driver(target.type);

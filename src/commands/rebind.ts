@@ -1,15 +1,17 @@
-import { boundTo } from '../engine/binding.ts';
+import { bindingChange, boundTo, newPlaces } from '../engine/binding.ts';
 import { isClaimAlive } from '../engine/decide.ts';
+import { placesOf } from '../engine/hosts.ts';
 import { sealedAnew } from '../engine/rekey.ts';
 import { KeyturnError } from '../errors.ts';
 import type { RotatedSecret } from '../manifests/model.ts';
 import type { Session } from '../run.ts';
 import { rebound } from '../state/bookkeeping.ts';
+import { hostsOf, hostsRebound } from '../state/hosts.ts';
 import type { Change } from '../state/ledger.ts';
-import type { SecretRecord } from '../state/model.ts';
+import type { Binding, SecretRecord } from '../state/model.ts';
 import { driverOf } from '../targets/registry.ts';
 import { confirm } from './confirm.ts';
-import { type Command, quietSession } from './context.ts';
+import { type Command, type Context, quietSession } from './context.ts';
 import { findRecord } from './list.ts';
 import { changeOf } from './ways-out.ts';
 import { writeChanges } from './write.ts';
@@ -21,6 +23,7 @@ export const rebind: Command<[string]> = async (context, name) => {
   const target = secret && session.desired.targets.get(secret.target);
   const record = findRecord(session, name);
   if (!secret || !target) throw new KeyturnError(name, 'has no manifest', { hint: 'restore it first' });
+  if (secret.hosts !== undefined) return rebindHosts(context, session, secret, record);
   const binding = boundTo(await driverOf(target.type), target, secret);
   const differences = Object.entries(binding).filter(
     ([key, value]) => record.binding[key as keyof typeof binding] !== value,
@@ -55,4 +58,42 @@ async function rebinding(
     if (error instanceof KeyturnError && error.code === 'NO_IDENTITY') return changeOf(from, to);
     throw error;
   }
+}
+
+/** Of several hosts those that are new or elsewhere; a new one has no value before the next version. */
+async function rebindHosts(
+  context: Context,
+  session: Session,
+  secret: RotatedSecret,
+  record: SecretRecord,
+): Promise<0> {
+  const known = hostsOf(record);
+  const bindings = new Map<string, Binding>();
+  for (const host of placesOf(secret)) {
+    const target = session.desired.targets.get(host);
+    if (!target) continue;
+    const binding = (await driverOf(target.type)).binding(target, secret.account);
+    const was = known[host]?.binding;
+    const change = was ? bindingChange(was, binding) : `is new, at ${binding.host}:${binding.port}`;
+    if (change === null) continue;
+    bindings.set(host, binding);
+    context.console.words(`  ${host}: ${change}`);
+  }
+  const first = session.desired.targets.get(secret.target);
+  const binding = first ? boundTo(await driverOf(first.type), first, secret) : record.binding;
+  const sessions = newPlaces(record.binding, binding);
+  if (sessions !== null) context.console.words(`  ${sessions}`);
+  if (bindings.size === 0 && sessions === null) {
+    context.console.words(`keyturn: ${record.name} is bound to what its manifest says`);
+    return 0;
+  }
+  await confirm(context, `Send the credential of ${record.name} there from now on?`);
+  const to = { ...hostsRebound(record, bindings), binding };
+  await writeChanges(
+    context,
+    session,
+    [await rebinding(session, secret, record, to)],
+    `rebind ${record.name}`,
+  );
+  return 0;
 }

@@ -3,7 +3,7 @@ import type { ExitCode } from '../errors.ts';
 import { renderJson } from '../output/json.ts';
 import { renderTable } from '../output/tables.ts';
 import { glimpses } from '../reader.ts';
-import type { SecretRecord } from '../state/model.ts';
+import type { HostRecord, SecretRecord } from '../state/model.ts';
 import { type Command, type Context, sessionIfReadable } from './context.ts';
 import { findRecord, minute } from './list.ts';
 
@@ -27,6 +27,10 @@ export const show: Command<[string]> = async (context, name) => {
       'target',
       `${record.target} (${binding.type}, ${binding.host}:${binding.port}, ${binding.account}, TLS ${binding.tls})`,
     ],
+    ...Object.entries(record.hosts ?? {}).map(([host, known]): [string, string] => [
+      'host',
+      hostWords(host, known),
+    ]),
     ['health', record.health],
     ['current', record.current === null ? 'none' : `v${record.current}`],
     [
@@ -87,6 +91,11 @@ export async function forReader(context: Context, name: string): Promise<ExitCod
     );
   return 0;
 }
+
+const hostWords = (host: string, { binding, v, lastError }: HostRecord): string =>
+  `${host} (${binding.host}:${binding.port}) ${v === null ? 'has none yet' : `has v${v}`}${
+    lastError === undefined ? '' : `; ${lastError.step}: ${lastError.class} (${lastError.code})`
+  }`;
 
 const versionTable = (record: SecretRecord, color: boolean): string =>
   renderTable(

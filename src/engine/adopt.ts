@@ -2,14 +2,17 @@
 import { KeyturnError } from '../errors.ts';
 import type { Desired, RotatedSecret } from '../manifests/model.ts';
 import type { Secret } from '../secret.ts';
+import { hostsRebound, hostsSettled } from '../state/hosts.ts';
 import { approvalsOf, named } from '../state/readers.ts';
 import { adopted } from '../state/transitions.ts';
-import type { RotationJob } from '../targets/driver.ts';
+import { hostPointers } from '../state/version-file.ts';
+import type { Probe, RotationJob } from '../targets/driver.ts';
 import type { Driver } from '../targets/registry.ts';
 import { keep } from './attempt.ts';
 import { declaredFor } from './audience.ts';
 import { base, notNow } from './conclude.ts';
-import { logIn } from './login.ts';
+import { admitted, at as alone } from './hosts.ts';
+import { logIn, together } from './login.ts';
 import type { Action } from './model.ts';
 import { blank } from './prepare.ts';
 import type { Done } from './upkeep.ts';
@@ -37,8 +40,23 @@ export async function adopt(
     throw new KeyturnError(secret.name, 'has no id of the access key to adopt', {
       hint: 'write initial: { accessKeyId: …, secretAccessKey: … } in its manifest',
     });
-  const { route } = await routeTo(world, desired, target);
-  const probe = await logIn(driver, { target, secret, username: name, value, handle, mark, ...route });
+  const answers: { host: string; probe: Probe }[] = [];
+  for (const host of admitted(secret, record)) {
+    const there = desired.targets.get(host) ?? target;
+    const { route } = await routeTo(world, desired, there);
+    const login = {
+      target: there,
+      secret: alone(secret, host),
+      username: name,
+      value,
+      handle,
+      mark,
+      ...route,
+    };
+    answers.push({ host, probe: await logIn(driver, login) });
+  }
+  const [only] = answers;
+  const probe = secret.hosts === undefined && only ? only.probe : together(answers);
   if (probe.r !== 'ok' && probe.r !== 'ok-restricted') {
     const human = probe.r === 'denied';
     const outcome = keep(
@@ -65,7 +83,7 @@ export async function adopt(
     audience.to.map((reader) => reader.recipient),
   );
   const at = world.clock.now().toISOString();
-  const next = adopted(record, {
+  const taken = adopted(record, {
     at,
     username: name,
     sealed,
@@ -74,6 +92,17 @@ export async function adopt(
     rotateToken: secret.rotateToken ?? null,
     protected: secret.deleteProtection,
   });
+  const bindings = answers.flatMap(({ host }) => {
+    const there = desired.targets.get(host);
+    return there ? [[host, driver.binding(there, secret.account)] as const] : [];
+  });
+  const next =
+    secret.hosts === undefined
+      ? taken
+      : hostsSettled(
+          hostsRebound(taken, new Map(bindings)),
+          answers.map(({ host }) => host),
+        );
   const declared = declaredFor(secret, desired.project.reconcilers, world.clock.now());
   const to = named(approvalsOf(next, declared, desired.project.trust === 'signed'), audience.to);
   return {
@@ -83,7 +112,7 @@ export async function adopt(
       name: secret.name,
       from: known,
       to,
-      writes: [write, world.ledger.pointer(secret.name, v)],
+      writes: [write, world.ledger.pointer(secret.name, v), ...hostPointers(secret.name, known, to)],
     },
     result: { ...base(action), version: v, detail: 'logged in with it' },
   };

@@ -3,6 +3,7 @@ import { formatDuration } from '../manifests/durations.ts';
 import type { Desired, RotatedSecret } from '../manifests/model.ts';
 import type { Binding } from '../state/model.ts';
 import { bindingChange } from './binding.ts';
+import { hostKey } from './hosts.ts';
 import type { Action, Plan, Verb } from './model.ts';
 import { assemble } from './plan.ts';
 import { describeSchedule } from './schedule.ts';
@@ -60,7 +61,16 @@ function changed(was: RotatedSecret, is: RotatedSecret, before: Side, after: Sid
   const actions: Action[] = [];
   const old = before.bindings.get(was.name);
   const endpoint = old && bindingChange(old, after.bindings.get(is.name));
-  if (endpoint) actions.push(act(is, 'block', `${endpoint}: needs keyturn rebind ${is.name}`));
+  const added = (is.hosts ?? []).filter((host) => was.hosts !== undefined && !was.hosts.includes(host));
+  for (const host of added)
+    actions.push(act(is, 'hold', `${host} was added: needs keyturn rebind ${is.name}`));
+  for (const host of is.hosts ?? []) {
+    const there = before.bindings.get(hostKey(was.name, host));
+    const moved = there && bindingChange(there, after.bindings.get(hostKey(is.name, host)));
+    if (moved) actions.push(act(is, 'block', `${host}: ${moved}: needs keyturn rebind ${is.name}`));
+  }
+  if (endpoint && is.hosts === undefined)
+    actions.push(act(is, 'block', `${endpoint}: needs keyturn rebind ${is.name}`));
   if (is.rotateToken !== was.rotateToken && is.rotateToken !== undefined)
     actions.push(act(is, 'rotate', `rotateToken is now "${is.rotateToken}"`, { why: 'rotate-token' }));
   const lost = names(audience(was, before), audience(is, after));

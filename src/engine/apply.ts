@@ -7,6 +7,7 @@ import pLimit from 'p-limit';
 import type { Desired } from '../manifests/model.ts';
 import type { Change, CommitOutcome } from '../state/ledger.ts';
 import { base, type Conclusion, conclude, notNow, redraws } from './conclude.ts';
+import { concludeHosts } from './conclude-hosts.ts';
 import { concludeIssued } from './conclude-issued.ts';
 import type { Action, Plan, Result } from './model.ts';
 import { effective } from './plan.ts';
@@ -14,6 +15,7 @@ import { type Item, type Prepared, prepare } from './prepare.ts';
 import { endedBy } from './retire-issued.ts';
 import { rotateChosen } from './rotate-chosen.ts';
 import { rotateGiven } from './rotate-given.ts';
+import { rotateHosts } from './rotate-hosts.ts';
 import { rotateIssued } from './rotate-issued.ts';
 import { failureResult } from './trouble.ts';
 import { upkeep } from './upkeep.ts';
@@ -133,6 +135,10 @@ async function prepareSafely(
 
 async function carryOut(item: Item, attempt: Carried, world: World): Promise<Concluded> {
   try {
+    if (attempt.machine === 'hosts') {
+      const outcomes = await rotateHosts(attempt, world);
+      return { item, ...concludeHosts(item.action, attempt, outcomes, world.ledger, world.clock.now()) };
+    }
     if (attempt.machine === 'issued') {
       const outcome = await rotateIssued(attempt, world);
       return { item, ...concludeIssued(item.action, attempt, outcome, world.ledger, world.clock.now()) };

@@ -6,7 +6,7 @@ import type { Change } from '../state/ledger.ts';
 import type { Claim, SecretRecord } from '../state/model.ts';
 import { approvalsOf, named } from '../state/readers.ts';
 import { claimed, nextVersion, versionOf } from '../state/transitions.ts';
-import type { ChosenDriver, Preflight } from '../targets/driver.ts';
+import type { ChosenDriver, ChosenRotator, Preflight, RotationJob } from '../targets/driver.ts';
 import { attemptOf, currentValue, type Keep, keep } from './attempt.ts';
 import { declaredFor } from './audience.ts';
 import { clockSkew } from './decide.ts';
@@ -22,33 +22,77 @@ export async function begin(
   desired: Desired,
   world: World,
 ): Promise<Prepared> {
-  const { secret, action } = item;
+  const { secret } = item;
   const known = world.ledger.record(record.uid);
   const v = nextVersion(record);
   world.emit({ kind: 'step', secret: secret.name, step: 'preflight', version: v });
   const username = nextUsername(secret, record);
   const straggler = mayBeLocked(record, username, world);
   if (straggler) return { r: 'not-now', record: known, keep: straggler };
+  const seen = await look(record, driver, base, { username, v }, world);
+  if (seen.r === 'unfit') return { r: 'not-now', record: known, keep: seen.keep };
+  const { job, rotator, preflight } = seen;
+  const { to, value, recipients, writes } = await claim(item, record, driver, base, seen, desired, world);
+  return {
+    r: 'ready',
+    warnings: preflight.warnings,
+    change: { uid: record.uid, name: secret.name, from: known, to, writes },
+    attempt: attemptOf({ secret, record: to, value, job, driver, rotator, recipients, replay: false, world }),
+  };
+}
+
+export type Seen = Extract<Awaited<ReturnType<typeof look>>, { r: 'fit' }>;
+
+/** Asks one target whether the rotation could be done there. Changes nothing. */
+export async function look(
+  record: SecretRecord,
+  driver: ChosenDriver,
+  base: Base,
+  { username, v }: { username: string; v: number },
+  world: World,
+): Promise<
+  | {
+      r: 'fit';
+      job: RotationJob;
+      rotator: ChosenRotator;
+      preflight: Extract<Preflight, { r: 'ready' }>;
+    }
+  | { r: 'unfit'; keep: Keep }
+> {
   const current = await currentValue(record, username, world);
   const job = { ...base, username, current, mark: { uid: record.uid, version: v } };
   const rotator = driver.rotator(job);
   const preflight = await rotator.preflight();
   // The claims of a wave, which is wider than the target's `concurrency`, are pushed now: no connection waits for that.
   await rotator.close();
-  const no = (problem: Keep): Prepared => ({ r: 'not-now', record: known, keep: problem });
-  if (preflight.r !== 'ready') return no(unfit(preflight, base));
+  if (preflight.r !== 'ready') return { r: 'unfit', keep: unfit(preflight, base) };
   const stale = rolledBack(preflight, record);
-  if (stale) return no(stale);
+  return stale ? { r: 'unfit', keep: stale } : { r: 'fit', job, rotator, preflight };
+}
+
+/** Draws the value and seals it for its readers: the record as claimed, and the files that go with it. */
+export async function claim(
+  item: Item,
+  record: SecretRecord,
+  driver: ChosenDriver,
+  base: Base,
+  { job, preflight }: Seen,
+  desired: Desired,
+  world: World,
+): Promise<{ to: SecretRecord; value: Secret; recipients: string[]; writes: Change['writes'] }> {
+  const { secret, action } = item;
+  const { username, mark } = job;
+  const v = mark.version;
   const constraints = driver.constraints(base.target);
   const policy = strengthen(secret.passwordPolicy, item.refusals, constraints);
   const draw = async (): Promise<Secret> =>
-    (secret.keyType && (await driver.generate?.(secret.keyType, job.mark))) ??
+    (secret.keyType && (await driver.generate?.(secret.keyType, mark))) ??
     drawPassword(policy, constraints, world.random);
   const value =
     action.restore === undefined
       ? await draw()
       : (await world.ledger.readVersion(record, action.restore)).value;
-  const described = secret.keyType === undefined ? {} : await driver.describe?.(value, job.mark);
+  const described = secret.keyType === undefined ? {} : await driver.describe?.(value, mark);
   const audience = audienceNow(secret, record, desired, world);
   const recipients = audience.to.map((reader) => reader.recipient);
   const fields = { username, ...described };
@@ -67,13 +111,7 @@ export async function begin(
     reason: action.reason,
   });
   const to = named(withNews(next, item, desired, world), audience.to);
-  const writes = [write, ...fulfilled(secret.name, world)];
-  return {
-    r: 'ready',
-    warnings: preflight.warnings,
-    change: { uid: record.uid, name: secret.name, from: known, to, writes },
-    attempt: attemptOf({ secret, record: to, value, job, driver, rotator, recipients, replay: false, world }),
-  };
+  return { to, value, recipients, writes: [write, ...fulfilled(secret.name, world)] };
 }
 
 /** What a new claim changes of a record besides its versions: approvals without effect any more, and whom to tell. */

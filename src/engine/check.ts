@@ -1,13 +1,15 @@
 /** Does the target accept the current version? One login, and never one that might lock the account. */
 import type { Desired, RotatedSecret } from '../manifests/model.ts';
 import { checked, drifted, paused } from '../state/bookkeeping.ts';
-import type { SecretRecord } from '../state/model.ts';
+import { hostsOf } from '../state/hosts.ts';
+import type { Binding, SecretRecord } from '../state/model.ts';
 import { isBlind } from '../state/readers.ts';
 import { versionOf } from '../state/transitions.ts';
 import type { Probe } from '../targets/driver.ts';
 import { bindingChange } from './binding.ts';
 import { base } from './conclude.ts';
-import { logIn } from './login.ts';
+import { admitted, at } from './hosts.ts';
+import { logIn, together } from './login.ts';
 import type { Action, Result } from './model.ts';
 import type { Done } from './upkeep.ts';
 import { recordNamed, routeTo, targetCredentials, type World } from './world.ts';
@@ -31,24 +33,48 @@ export async function askCurrent(secret: RotatedSecret, desired: Desired, world:
   const { probeAfter } = record.sched;
   if (probeAfter !== null && Date.parse(probeAfter) > world.clock.now().getTime())
     return skipped(`the account may be locked; not tried before ${probeAfter}`);
+  const known = hostsOf(record);
+  const answers: { host: string; probe: Probe }[] = [];
+  const hosts = admitted(secret, record).filter((host) => known[host]?.v === record.current);
+  for (const host of hosts) {
+    const alone = at(secret, host);
+    const asked = await askAt(alone, record, record.current, known[host]?.binding, desired, world);
+    if (typeof asked === 'string') return skipped(asked);
+    answers.push({ host, probe: asked });
+  }
+  if (secret.hosts !== undefined) return { r: 'asked', record, probe: together(answers) };
+  const [only] = answers;
+  return only ? { r: 'asked', record, probe: only.probe } : skipped('has no version there');
+}
+
+/** What one host or target says; a string where it was not asked, the reason as a phrase. */
+async function askAt(
+  secret: RotatedSecret,
+  record: SecretRecord,
+  current: number,
+  bound: Binding | undefined,
+  desired: Desired,
+  world: World,
+): Promise<Probe | string> {
+  const target = desired.targets.get(secret.target);
+  if (!target) return `there is no target ${secret.target}`;
   const driver = await world.driver(target.type);
-  const moved = bindingChange(record.binding, driver.binding(target, secret.account));
-  if (moved !== null) return skipped(`${moved}; keyturn rebind ${secret.name} if that is right`);
-  const { value } = await world.ledger.readVersion(record, record.current);
+  const moved = bindingChange(bound ?? record.binding, driver.binding(target, secret.account));
+  if (moved !== null) return `${moved}; keyturn rebind ${secret.name} if that is right`;
+  const { value } = await world.ledger.readVersion(record, current);
   const login = driver.machine === 'chosen' && (await targetCredentials(world, desired, target));
   const { route } = await routeTo(world, desired, target);
-  const { username, handle } = versionOf(record, record.current);
-  const probe = await logIn(driver, {
+  const { username, handle } = versionOf(record, current);
+  return logIn(driver, {
     target,
     secret,
     username,
     value,
     handle,
-    mark: { uid: record.uid, version: record.current },
+    mark: { uid: record.uid, version: current },
     admin: login && login.r === 'resolved' ? login.credentials : undefined,
     ...route,
   });
-  return { r: 'asked', record, probe };
 }
 
 /** The plan's `verify`: what the login showed becomes part of the record, and drift the next plan's matter. */

@@ -1,10 +1,11 @@
 /** What an attempt's outcome means for its record, and what a person is told. No effects. */
 
 import { failed, sameFailure } from '../state/bookkeeping.ts';
+import { hostsSettled } from '../state/hosts.ts';
 import type { Change, Ledger } from '../state/ledger.ts';
 import type { SecretRecord } from '../state/model.ts';
 import { abandoned, pendingOf, promoted, pruned } from '../state/transitions.ts';
-import { valuePath } from '../state/version-file.ts';
+import { hostPointers, valuePath } from '../state/version-file.ts';
 import type { Attempt, Keep, Outcome } from './attempt.ts';
 import { retryAt } from './decide.ts';
 import type { Action, Result } from './model.ts';
@@ -51,11 +52,13 @@ export function conclude(
         rotateToken: secret.rotateToken ?? null,
         protected: secret.deleteProtection,
       });
-      const { record: kept, gone } = pruned(next, secret.keep, now);
+      const alone = secret.hosts === undefined ? hostsSettled(next, undefined) : next;
+      const { record: kept, gone } = pruned(alone, secret.keep, now);
       const { claim, why } = pendingOf(record);
       const told = rotatedNews(kept, secret, { version, why, at, by: claim.by });
       const writes = [
         ledger.pointer(secret.name, version),
+        ...(secret.hosts === undefined ? hostPointers(secret.name, record, kept) : []),
         ...gone.map((v) => ({ path: valuePath(secret.name, v), bytes: null })),
       ];
       const how = {

@@ -15,6 +15,7 @@
  * | readers added to a blind secret           |                                 | rotate            |
  * | a session has ended                       | it asks for it, all quiet       | rotate            |
  * | an exclusive session goes on              | anything would touch the target | hold              |
+ * | a host has another version than current   | as below                        | rotate            |
  * | flagged, `rotateToken` changed, due       | in a window, grace over, backed off | rotate        |
  * | readers added, or `movedFrom`             | claim not alive                 | rekey             |
  * | readers added, `trust: signed`            | not approved                    | hold              |
@@ -26,8 +27,9 @@ import type { Binding, SecretRecord, Why } from '../state/model.ts';
 import type { SessionNote } from '../state/sessions.ts';
 import { nextVersion, versionOf } from '../state/transitions.ts';
 import { type Audience, audienceOf, type Gate, readerChange, rekeyWords } from './audience.ts';
-import { bindingChange, newPlaces } from './binding.ts';
+import { newPlaces } from './binding.ts';
 import { begin, isBlank, waiting } from './first-version.ts';
+import { admitted, comingAndGoing, movedPlace, progress, straggling } from './hosts.ts';
 import type { Action, Verb } from './model.ts';
 import { backoffUntil, describeSchedule, dueAt, isOver } from './schedule.ts';
 import { afterSession, inUse } from './sessions.ts';
@@ -77,12 +79,13 @@ export function decide(
     ...more,
   });
 
-  const bound = observed.bindings.get(secret.name);
-  const moved = bindingChange(record.binding, bound) ?? newPlaces(record.binding, bound);
+  const moved =
+    movedPlace(secret, record, observed.bindings) ??
+    newPlaces(record.binding, observed.bindings.get(secret.name));
   if (moved) return [act('block', `${moved}; run keyturn rebind ${secret.name} if that is right`)];
   if (isBlank(record))
     return [begin(secret, record, audience, observed), ...waiting(secret, record, audience)];
-  const asked = waiting(secret, record, audience);
+  const asked = [...waiting(secret, record, audience), ...comingAndGoing(secret, record, act)];
   const rekey = rekeyReason(secret, record, audience);
   if (record.pending) {
     const action = pendingAction(secret, record, now, observed, act);
@@ -117,11 +120,13 @@ function pendingAction(
   record: SecretRecord,
   now: Date,
   observed: Observed,
-  act: Act,
+  decided: Act,
 ): Action {
   const { pending, sched, health } = record;
   if (!pending) throw new Error('no pending version');
   const version = { from: pending.v, to: pending.v };
+  const far = progress(secret, record);
+  const act: Act = (verb, reason, more) => decided(verb, far === null ? reason : `${far}; ${reason}`, more);
   const { claim } = pending;
   const expires = new Date(Date.parse(claim.at) + claim.lease + clockSkew);
   if (!observed.deadClaims.has(claim.id) && claim.lease > 0 && expires > now)
@@ -192,7 +197,8 @@ function rotate(
   const cut = retiring ? `; v${retiring[0]}, still in its grace, stops working` : '';
   const restore = observed.restores?.get(secret.name);
   const again = restore === undefined ? '' : `, the value of v${restore} again`;
-  return act('rotate', `${words}${again}${kept}${cut}`, {
+  const where = secret.hosts === undefined ? '' : `, on ${admitted(secret, record).length} hosts`;
+  return act('rotate', `${words}${again}${where}${kept}${cut}`, {
     to: nextVersion(record),
     why,
     ...(restore === undefined ? {} : { restore }),
@@ -218,6 +224,8 @@ function wishToRotate(
     return ['rotate-token', `rotateToken is now "${secret.rotateToken}"`];
   const left = afterSession(secret, record, observed.sessions?.get(secret.name), now);
   if (left !== null) return ['session', left];
+  const behind = straggling(secret, record);
+  if (behind !== null) return ['drift', behind];
   const due = nextDue(secret, record);
   if (due && due <= now) return ['due', `due ${relative(due, now)} (${describeSchedule(secret.schedule)})`];
   return null;

@@ -2,7 +2,7 @@
 import type { Desired, RotatedSecret, Target } from '../manifests/model.ts';
 import type { Change } from '../state/ledger.ts';
 import type { SecretRecord } from '../state/model.ts';
-import { currentPath, valuePath } from '../state/version-file.ts';
+import { currentPath, hostPointers, valuePath } from '../state/version-file.ts';
 import type { Credentials } from '../targets/driver.ts';
 import type { IssuedDriver } from '../targets/issued.ts';
 import { bindingChange } from './binding.ts';
@@ -19,6 +19,7 @@ export const destroyed = (record: SecretRecord, world: World): Change => ({
   writes: [
     ...Object.keys(record.versions).map((v) => ({ path: valuePath(record.name, Number(v)), bytes: null })),
     ...(record.current === null ? [] : [{ path: currentPath(record.name), bytes: null }]),
+    ...hostPointers(record.name, record, { ...record, hosts: {} }),
     ...(world.requests.get(record.name) ?? []).map((path) => ({ path, bytes: null })),
   ],
 });

@@ -17,6 +17,16 @@ export interface Login {
   jump?: Credentials;
 }
 
+const gravity: Probe['r'][] = ['denied', 'blocked', 'unreachable', 'inconclusive', 'ok-restricted', 'ok'];
+
+/** One answer for several hosts: the gravest, with the name of who gave it. */
+export function together(answers: readonly { host: string; probe: Probe }[]): Probe {
+  const worst = gravity.flatMap((r) => answers.find(({ probe }) => probe.r === r) ?? [])[0];
+  if (!worst) return { r: 'inconclusive', code: 'NO_HOST', detail: 'no host has it' };
+  const { host, probe } = worst;
+  return probe.r === 'ok' ? probe : { ...probe, detail: `${host}: ${probe.detail}` };
+}
+
 /** Changes nothing at the target, and never tries twice. */
 export async function logIn(driver: Driver, { secret, value, handle, ...login }: Login): Promise<Probe> {
   if (driver.machine === 'issued') {

@@ -24,11 +24,13 @@ export function standIn(record: SecretRecord, actor: 'self' | 'target', target: 
       : { username: account.slice(0, at), host: account.slice(at + 1) };
   });
   const [first, second] = accounts;
+  const hosts = record.hosts === undefined ? {} : { hosts: Object.keys(record.hosts) };
   return {
     name: record.name,
     description: undefined,
     tags: [],
     target: record.target,
+    ...hosts,
     rotator: rotatorOf(record),
     ...keyOf(record, target),
     authenticateAs: actor === 'self' ? 'user' : 'target',

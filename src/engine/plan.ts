@@ -2,11 +2,13 @@
 import { createHash } from 'node:crypto';
 import type { Desired, RotatedSecret, Target } from '../manifests/model.ts';
 import { byName } from '../state/by-name.ts';
+import { hostsOf } from '../state/hosts.ts';
 import type { Binding, SecretRecord, State } from '../state/model.ts';
 import { gateOf } from './audience.ts';
 import { endpointChange } from './binding.ts';
 import { decide, nextDue, type Observed } from './decide.ts';
 import { withDrift } from './drift.ts';
+import { hostKey, placesOf } from './hosts.ts';
 import type { Action, Plan, PlanGroup } from './model.ts';
 import { keepApart } from './pairs.ts';
 import { adoptedLater, pausedOr, withAssent } from './restraint.ts';
@@ -111,20 +113,22 @@ function movedTarget(
   bound: ReadonlyMap<string, Endpoint[]>,
   observed: Observed,
 ): Action | null {
-  for (const { name, binding } of bound.get(secret.target) ?? []) {
-    const change = endpointChange(binding, observed.bindings.get(secret.name));
-    if (change)
-      return {
-        verb: 'block',
-        secret: secret.name,
-        uid: '',
-        target: secret.target,
-        from: null,
-        to: null,
-        why: null,
-        reason: `${change} since ${name} was recorded; run keyturn rebind ${name} if that is right`,
-      };
-  }
+  for (const place of placesOf(secret))
+    for (const { name, binding } of bound.get(place) ?? []) {
+      const is = secret.hosts === undefined ? secret.name : hostKey(secret.name, place);
+      const change = endpointChange(binding, observed.bindings.get(is));
+      if (change)
+        return {
+          verb: 'block',
+          secret: secret.name,
+          uid: '',
+          target: secret.target,
+          from: null,
+          to: null,
+          why: null,
+          reason: `${change} since ${name} was recorded; run keyturn rebind ${name} if that is right`,
+        };
+    }
   return null;
 }
 
@@ -139,9 +143,16 @@ function endpoints(desired: Desired, state: State): Map<string, Endpoint[]> {
   const found = new Map<string, Endpoint[]>();
   for (const secret of desired.secrets.values()) {
     const record = recordOf(secret, state.records);
-    const known = found.get(secret.target) ?? [];
-    if (!record || known.some(({ binding }) => endpointChange(binding, record.binding) === null)) continue;
-    found.set(secret.target, [...known, { name: secret.name, binding: record.binding }]);
+    if (!record) continue;
+    const bindings =
+      secret.hosts === undefined
+        ? [{ place: secret.target, binding: record.binding }]
+        : Object.entries(hostsOf(record)).map(([place, { binding }]) => ({ place, binding }));
+    for (const { place, binding } of bindings) {
+      const known = found.get(place) ?? [];
+      if (known.some((other) => endpointChange(other.binding, binding) === null)) continue;
+      found.set(place, [...known, { name: secret.name, binding }]);
+    }
   }
   return found;
 }

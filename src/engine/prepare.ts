@@ -1,4 +1,5 @@
 /** P0 and P1 without the push: who changes it, with which login; then a new claim, or a takeover of an old one. */
+import { KeyturnError } from '../errors.ts';
 import type { Desired, RotatedSecret, Target } from '../manifests/model.ts';
 import type { Change } from '../state/ledger.ts';
 import type { Pending, SecretRecord } from '../state/model.ts';
@@ -9,9 +10,11 @@ import type { Driver } from '../targets/registry.ts';
 import { type Attempt, attemptOf, currentValue, type Keep, keep } from './attempt.ts';
 import { begin, newClaim } from './begin.ts';
 import { beginGiven, resumeGiven } from './begin-given.ts';
+import { prepareHosts } from './begin-hosts.ts';
 import { beginIssued, resumeIssued } from './begin-issued.ts';
 import { boundTo } from './binding.ts';
 import type { GivenAttempt } from './given-attempt.ts';
+import type { HostsAttempt } from './hosts-attempt.ts';
 import type { IssuedAttempt } from './issued-attempt.ts';
 import type { Action } from './model.ts';
 import { audienceNow, recordNamed, routeTo, targetCredentials, type World } from './world.ts';
@@ -25,7 +28,12 @@ export interface Item {
 
 export type Prepared =
   /** `attempt.record` is `change.to`: enter the machine once it is pushed. */
-  | { r: 'ready'; attempt: Attempt | IssuedAttempt | GivenAttempt; change: Change; warnings: string[] }
+  | {
+      r: 'ready';
+      attempt: Attempt | GivenAttempt | HostsAttempt | IssuedAttempt;
+      change: Change;
+      warnings: string[];
+    }
   /** Nothing was claimed; `record` is what a failure is noted in, if there is one. */
   | { r: 'not-now'; record: SecretRecord | undefined; keep: Keep };
 
@@ -56,6 +64,8 @@ export async function prepare(item: Item, desired: Desired, world: World): Promi
     return notNow('in-use', 'overtaken', 'another run has been here since the plan');
   const user = actor === 'self' && usedBy(secret.name, world);
   if (user) return notNow('in-use', 'claimed', `${user} is being rotated with it`);
+  if (secret.hosts !== undefined && driver.machine === 'chosen')
+    return prepareHosts(item, { secret, record, actor, driver }, desired, world);
   const login = actor === 'target' ? await targetCredentials(world, desired, target) : null;
   if (login?.r === 'unresolved') return notNow('target-unresolved', 'target', login.reason);
   const { route, uses } = await routeTo(world, desired, target);
@@ -64,16 +74,10 @@ export async function prepare(item: Item, desired: Desired, world: World): Promi
     const enter = pending ? resumeIssued : beginIssued;
     return enter(item, record, driver, whole, desired, world);
   }
-  const dual = driver.overlap(secret.account, secret.keyType, secret.custom) === 'dual';
   const base: Base = {
-    target,
-    host: secret.account.host,
-    account: secret.account,
-    actor,
+    ...basics(secret, record, target, driver, actor),
     admin: login?.credentials,
-    retain: pending?.retain ?? (secret.grace > 0 && record.current !== null && dual),
     uses: [...(login?.uses ?? []), ...uses],
-    ...keyed(secret),
     ...route,
   };
   if (secret.custom?.generate === 'rotator') {
@@ -85,6 +89,59 @@ export async function prepare(item: Item, desired: Desired, world: World): Promi
   return pending
     ? resume(item, record, pending, driver, base, desired, world)
     : begin(item, record, driver, base, desired, world);
+}
+
+/** What a driver is told of a rotation besides how it gets in. */
+function basics(
+  secret: RotatedSecret,
+  record: SecretRecord,
+  target: Target,
+  driver: ChosenDriver,
+  actor: 'self' | 'target',
+): Omit<Base, 'uses' | 'admin'> {
+  const dual = driver.overlap(secret.account, secret.keyType, secret.custom) === 'dual';
+  return {
+    target,
+    host: secret.account.host,
+    account: secret.account,
+    actor,
+    retain: record.pending?.retain ?? (secret.grace > 0 && record.current !== null && dual),
+    ...keyed(secret),
+  };
+}
+
+/** How one of several hosts is reached and set; a reason where that is not known now. */
+export async function baseAt(
+  host: string,
+  { secret, record, driver, actor }: Whole,
+  desired: Desired,
+  world: World,
+): Promise<{ r: 'base'; base: Base } | { r: 'unresolved'; reason: string }> {
+  const target = desired.targets.get(host);
+  if (!target) return { r: 'unresolved', reason: `there is no target ${host} any more` };
+  const login = actor === 'target' ? await targetCredentials(world, desired, target) : null;
+  if (login?.r === 'unresolved') return login;
+  try {
+    const { route, uses } = await routeTo(world, desired, target);
+    const base = {
+      ...basics(secret, record, target, driver, actor),
+      admin: login?.credentials,
+      uses: [...(login?.uses ?? []), ...uses],
+      ...route,
+    };
+    return { r: 'base', base };
+  } catch (error) {
+    if (!(error instanceof KeyturnError)) throw error;
+    return { r: 'unresolved', reason: error.message };
+  }
+}
+
+/** One rotation on several hosts. */
+export interface Whole {
+  secret: RotatedSecret;
+  record: SecretRecord;
+  driver: ChosenDriver;
+  actor: 'self' | 'target';
 }
 
 /** Somebody else claimed, finished or replaced what the plan was about: the next plan looks at it again. */

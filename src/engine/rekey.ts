@@ -4,7 +4,7 @@ import type { Change } from '../state/ledger.ts';
 import type { SecretRecord } from '../state/model.ts';
 import { isReconciler, knownBy, named } from '../state/readers.ts';
 import { rekeyed, type Sealed, versionOf } from '../state/transitions.ts';
-import { currentPath, valuePath } from '../state/version-file.ts';
+import { currentPath, hostPointers, valuePath } from '../state/version-file.ts';
 import { readerChange } from './audience.ts';
 import { base } from './conclude.ts';
 import { isClaimAlive } from './decide.ts';
@@ -70,6 +70,11 @@ export async function sealedAnew(
     if (moved) writes.push({ path: valuePath(record.name, v), bytes: null });
     world.emit({ kind: 'step', secret: secret.name, step: 'rekey', version: v });
   }
+  if (moved)
+    writes.push(
+      ...hostPointers(record.name, record, { ...record, hosts: {} }),
+      ...hostPointers(secret.name, undefined, record),
+    );
   if (moved && record.current !== null)
     writes.push(
       { path: currentPath(record.name), bytes: null },

@@ -3,6 +3,7 @@ import { KeyturnError } from '../errors.ts';
 import type { Desired } from '../manifests/model.ts';
 import type { SecretRecord } from '../state/model.ts';
 import { nextVersion } from '../state/transitions.ts';
+import { placesOf } from './hosts.ts';
 import type { Action, Plan } from './model.ts';
 import { labelOf } from './plan.ts';
 
@@ -17,7 +18,10 @@ export function makeRepair(desired: Desired, record: SecretRecord): Repair {
   const target = secret && desired.targets.get(secret.target);
   if (!secret || !target)
     throw new KeyturnError(record.name, 'has no manifest', { hint: 'restore it first' });
-  if ((!target.credentials && !target.aws) || secret.rotator === 'target')
+  const bare = placesOf(secret)
+    .map((place) => desired.targets.get(place))
+    .some((place) => !place?.credentials && !place?.aws);
+  if (bare || secret.rotator === 'target')
     throw new KeyturnError(
       record.name,
       `nobody else may set it: ${secret.rotator === 'target' ? 'it is what the target logs in with' : 'the target has no credentials'}`,

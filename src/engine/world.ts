@@ -133,15 +133,22 @@ async function resolveLogin(
       return { r: 'unresolved', reason: `its target's credential ${name} has no version yet` };
     if (record.pending)
       return { r: 'unresolved', reason: `its target's credential ${name} is being rotated` };
-    const moved = endpointChange(record.binding, (await world.driver(target.type)).binding(target, account));
+    const there = record.hosts === undefined ? undefined : record.hosts[target.name];
+    if (record.hosts !== undefined && (there?.v ?? null) === null)
+      return { r: 'unresolved', reason: `its target's credential ${name} was never set on ${target.name}` };
+    const moved = endpointChange(
+      there?.binding ?? record.binding,
+      (await world.driver(target.type)).binding(target, account),
+    );
     if (moved)
       return {
         r: 'unresolved',
         reason: `its target's credential ${name} may not be sent there: ${moved}; run keyturn rebind ${name} if that is right`,
       };
-    values[key] = (await world.ledger.readVersion(record, record.current)).value;
-    handle = versionOf(record, record.current).handle ?? handle;
-    uses.push(`${name}@${record.current}`);
+    const v = there?.v ?? record.current;
+    values[key] = (await world.ledger.readVersion(record, v)).value;
+    handle = versionOf(record, v).handle ?? handle;
+    uses.push(`${name}@${v}`);
   }
   const { password = new Secret(''), ...keys } = values;
   return {

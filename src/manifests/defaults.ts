@@ -263,6 +263,7 @@ export function toSecret(
   const covered = {
     name: metadata.name,
     target: spec.target ?? '',
+    ...(spec.hosts === undefined ? {} : { hosts: spec.hosts }),
     rotator: spec.rotator ?? usual[target?.type ?? 'mysql'] ?? 'password',
     authenticateAs: spec.authenticateAs ?? (needsCurrent ? 'user' : 'target'),
     account: toAccount(written, target),

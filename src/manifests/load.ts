@@ -3,7 +3,8 @@ import { KeyturnError } from '../errors.ts';
 import { covers, toProject, toRole, toSecret, toTarget } from './defaults.ts';
 import { findManifests } from './find.ts';
 import { type Spread, secretNames, spread } from './hosts.ts';
-import type { Desired, Role } from './model.ts';
+import { loginRefs } from './logins.ts';
+import type { Desired, Role, ValueRef } from './model.ts';
 import { type ManifestDocument, type ManifestFile, parseFile } from './parse.ts';
 import { readAuthority } from './paths.ts';
 import { Problems } from './problems.ts';
@@ -90,7 +91,7 @@ function desiredOf({ project, targets, roles, secrets }: Context): Desired {
     project: project.model,
     targets: models(targets),
     roles: roles.map(({ model }) => model),
-    secrets: models(secrets),
+    secrets: models(new Map([...secrets].filter(([, { part }]) => part !== true))),
   };
 }
 
@@ -146,7 +147,7 @@ async function declare(
 
 /** A role that names a whole family means every secret in it. */
 function declareSecret(
-  { document, written, family }: Spread,
+  { document, written, family, ...part }: Spread,
   common: WrittenDefaults,
   roles: Role[],
   { targets, secrets, problems }: Context,
@@ -163,9 +164,17 @@ function declareSecret(
       `${target.name} is no host`,
       'name targets of type: ssh in spec.hosts',
     );
+  const itself = ({ ref }: { ref: ValueRef }): boolean => 'secret' in ref && ref.secret === family;
+  if (loginRefs(target).some(itself))
+    problems.add(
+      document.at('/spec/target'),
+      name,
+      `${target?.name} logs in with the value that all hosts have`,
+      'write values: each, or give that target credentials of its own',
+    );
   const model = toSecret(written, common, target, all, document.at(''));
   const other = secrets.get(name);
-  if (other === undefined) secrets.set(name, { document, written, model });
+  if (other === undefined) secrets.set(name, { document, written, model, ...part });
   else {
     const { file, line } = other.document.at('/metadata/name');
     problems.add(

@@ -219,6 +219,8 @@ export interface RotatedSecret {
   description: string | undefined;
   tags: string[];
   target: string;
+  /** Targets that have the same value, `target` first; undefined: `target` alone. */
+  hosts?: string[];
   rotator: Rotator;
   /** `user`: the account changes its own password. `target`: the target's credentials change it. */
   authenticateAs: 'user' | 'target';

@@ -39,7 +39,8 @@ export interface Declared<Written, Model> {
   model: Model;
 }
 
-export type DeclaredSecret = Declared<WrittenSecret, RotatedSecret>;
+/** `part`: another host of a secret with one value for all; the rules look at each host. */
+export type DeclaredSecret = Declared<WrittenSecret, RotatedSecret> & { part?: true };
 export type DeclaredTarget = Declared<WrittenTarget, Target>;
 
 export interface Context {

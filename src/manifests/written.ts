@@ -134,6 +134,8 @@ export type WrittenSecret = Written<
     target?: string;
     /** Targets with the same account, in place of `target`. */
     hosts?: string[];
+    /** Of `hosts`. */
+    values?: 'each' | 'one';
     rotator?: Rotator;
     authenticateAs?: 'user' | 'target';
     account?: { username?: string; usernames?: [string, string]; host?: string };

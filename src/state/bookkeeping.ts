@@ -1,4 +1,5 @@
 /** What a record notes beside its versions: failures, pauses, where a credential may be sent. Pure: a record in, a record out. */
+import { hostsUnlocked } from './hosts.ts';
 import type { Binding, Health, Sched, SecretRecord } from './model.ts';
 import type { SessionNote } from './sessions.ts';
 
@@ -46,7 +47,7 @@ export function sameFailure(record: SecretRecord, failure: Failure): boolean {
 export function unlocked(record: SecretRecord): SecretRecord {
   const { pending } = record;
   return {
-    ...record,
+    ...hostsUnlocked(record),
     health: record.health === 'blocked' ? 'drift' : record.health,
     pending: pending && { ...pending, tried: [], claim: { ...pending.claim, lease: 0 } },
     sched: {

@@ -130,6 +130,21 @@ export interface Notice {
   channels: string[];
 }
 
+/** One of several hosts that have the same value. */
+export interface HostRecord {
+  binding: Binding;
+  /** The version that it was left with: the pending one where it has taken that; null: none yet. */
+  v: number | null;
+  /** As in `Pending`, of this host. */
+  baseline?: Record<string, string>;
+  /** Of the version that is pending: how this host showed that it has it. */
+  took?: { how: NonNullable<VersionRecord['verified']>['how']; health: Health };
+  /** As in `Sched` and `Pending`, of this host and the version that is pending. */
+  lastError?: { class: string; code: string; step: string };
+  probeAfter?: string;
+  tried?: number[];
+}
+
 export interface SecretRecord {
   uid: string;
   name: string;
@@ -141,6 +156,8 @@ export interface SecretRecord {
   versions: Record<string, VersionRecord>;
   pending: Pending | null;
   binding: Binding;
+  /** By target, where several have the same value: then `binding` is that of the first. */
+  hosts?: Record<string, HostRecord>;
   sched: Sched;
   health: Health;
   /** What people call the owners of the fingerprints in `versions` and `approved`; `reconciler` for those. */

@@ -1,6 +1,15 @@
 /** What a `SecretRecord` must look like in the journal. A field added to the model does not compile until it is here. */
 import { notifyEvents } from '../manifests/model.ts';
-import type { Binding, Claim, Notice, Pending, Sched, SecretRecord, VersionRecord } from './model.ts';
+import type {
+  Binding,
+  Claim,
+  HostRecord,
+  Notice,
+  Pending,
+  Sched,
+  SecretRecord,
+  VersionRecord,
+} from './model.ts';
 import type { SessionNote } from './sessions.ts';
 import { type Check, flag, listOf, mapOf, objectOf, oneOf, orNull, text, whole } from './shape.ts';
 
@@ -28,6 +37,9 @@ export const binding = objectOf<Binding>({
   sessions: { optional: filled },
 });
 
+const how = oneOf('login', 'witness', 'acknowledged');
+const health = oneOf('ok', 'restricted', 'unverified', 'drift', 'blocked', 'not-effective');
+
 const version = objectOf<VersionRecord>({
   stage: oneOf('current', 'retiring', 'retired', 'abandoned', 'pending'),
   createdAt: instant,
@@ -37,7 +49,7 @@ const version = objectOf<VersionRecord>({
   verified: {
     optional: objectOf<NonNullable<VersionRecord['verified']>>({
       at: instant,
-      how: oneOf('login', 'witness', 'acknowledged'),
+      how,
     }),
   },
   readers: listOf(filled),
@@ -81,10 +93,12 @@ const pending = objectOf<Pending>({
   victims: listOf(filled),
 });
 
+const failure = objectOf<NonNullable<Sched['lastError']>>({ class: text(), code: text(), step: text() });
+
 const sched = objectOf<Sched>({
   failures: whole(0),
   nextAttemptAt: orNull(instant),
-  lastError: orNull(objectOf<NonNullable<Sched['lastError']>>({ class: text(), code: text(), step: text() })),
+  lastError: orNull(failure),
   rotateToken: orNull(text()),
   probeAfter: orNull(instant),
   notified: listOf(text()),
@@ -116,6 +130,16 @@ const session = objectOf<SessionNote>({
   end: { optional: oneOf('left', 'lapsed', 'gone') },
 });
 
+const host = objectOf<HostRecord>({
+  binding,
+  v: orNull(whole(1)),
+  baseline: { optional: mapOf(/^/, text()) },
+  took: { optional: objectOf<NonNullable<HostRecord['took']>>({ how, health }) },
+  lastError: { optional: failure },
+  probeAfter: { optional: instant },
+  tried: { optional: listOf(whole(1)) },
+});
+
 const record = objectOf<SecretRecord>({
   uid: text(idPattern),
   name: filled,
@@ -126,8 +150,9 @@ const record = objectOf<SecretRecord>({
   versions: mapOf(/^[1-9]\d{0,8}$/, version),
   pending: orNull(pending),
   binding,
+  hosts: { optional: mapOf(/./, host) },
   sched,
-  health: oneOf('ok', 'restricted', 'unverified', 'drift', 'blocked', 'not-effective'),
+  health,
   readerNames: { optional: mapOf(/^fp:[0-9a-f]{16}$/, filled) },
   approved: { optional: listOf(filled) },
   protected: { optional: flag },

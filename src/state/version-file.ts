@@ -2,9 +2,10 @@
 
 import { damaged } from '../age/age.ts';
 import { KeyturnError } from '../errors.ts';
+import { hostLabel } from '../manifests/hosts.ts';
 import { Secret } from '../secret.ts';
 import type { Identity } from './identity.ts';
-import type { Binding, VersionFields } from './model.ts';
+import type { Binding, SecretRecord, VersionFields } from './model.ts';
 import { binding, idPattern, instant } from './record-shape.ts';
 import { open, seal } from './sealed.ts';
 import { mapOf, objectOf, oneOf, text, whole } from './shape.ts';
@@ -136,6 +137,40 @@ export function parseCurrent(bytes: Uint8Array, place: string): number {
   const line = Buffer.from(bytes.subarray(0, 16)).toString('latin1');
   if (!/^[1-9]\d{0,8}\n$/.test(line)) throw damaged(place, 'does not hold one version number');
   return Number(line);
+}
+
+/** Path of the list that says which of several hosts has which version: a secret's folder cannot have this name. */
+export const hostsPath = (name: string): string => `${folder(name)}/current@hosts`;
+
+/** What `current@hosts` holds: `web-1 5`, a host a line. */
+function formatHosts(record: SecretRecord | undefined): string {
+  return Object.entries(record?.hosts ?? {})
+    .flatMap(([target, { v }]) => (v === null ? [] : [`${hostLabel(target)} ${v}\n`]))
+    .sort()
+    .join('');
+}
+
+/** The versions that hosts have, by the last segment of their targets' names. */
+export function parseHosts(bytes: Uint8Array, place: string): Map<string, number> {
+  const lines = Buffer.from(bytes).toString('latin1').split('\n');
+  if (lines.pop() !== '') throw damaged(place, 'does not end with a line');
+  return new Map(
+    lines.map((line) => {
+      const [, host, v] = /^([a-z0-9][a-z0-9._-]*) ([1-9]\d{0,8})$/.exec(line) ?? [];
+      if (host === undefined) throw damaged(place, 'has a line that is no host and version');
+      return [host, Number(v)];
+    }),
+  );
+}
+
+/** The list as it becomes, where that differs. */
+export function hostPointers(
+  name: string,
+  before: SecretRecord | undefined,
+  after: SecretRecord,
+): { path: string; bytes: Uint8Array | null }[] {
+  const [was, is] = [formatHosts(before), formatHosts(after)];
+  return was === is ? [] : [{ path: hostsPath(name), bytes: is === '' ? null : Buffer.from(is) }];
 }
 
 /** A part called `current` or `8.age` would be a file and a folder at once. */

@@ -80,3 +80,41 @@ describe('hosts, one value each', () => {
     );
   });
 });
+
+describe('hosts, one value', () => {
+  it('are one secret, on all of them', async () => {
+    const { secrets } = await desired(join(...three, root(undefined, 'values: one\nmovedFrom: old')));
+    expect([...secrets.values()]).toMatchObject([
+      {
+        name: 'web/root',
+        target: 'prod/web-1',
+        hosts: ['prod/web-1', 'prod/web-2', 'test/web-3'],
+        movedFrom: 'old',
+      },
+    ]);
+  });
+
+  it('are each checked, and none may log in with the value itself', async () => {
+    expect(await wrong(join(...three, root('[prod/web-1, prod/web-9]', 'values: one')))).toEqual([
+      'manifests/a.yaml:32:23: web/root/web-9: there is no target prod/web-9 | did you mean "prod/web-1"?',
+    ]);
+    expect(
+      await said(join(...three, root(undefined, 'values: one'), secret('other', '', 'test/web-3'))),
+    ).toEqual([]);
+    const twin = manifest('RotatedSecret', 'twin', 'target: test/web-3\naccount: { username: root }');
+    expect((await said(join(...three, root(undefined, 'values: one'), twin))).join('\n')).toMatch(
+      /twin: rotates root at test-web-3.internal:22, as web\/root\/web-3 does/,
+    );
+    const self = manifest(
+      'Target',
+      'self',
+      `type: ssh\nhost: self\nhostKeys: ["${pin}"]\ncredentials: { username: kt, password: { secret: web/root } }`,
+    );
+    expect(
+      (await said(join(...three, self, root('[prod/web-1, self]', 'values: one')))).join('\n'),
+    ).toContain('web/root/self: self logs in with the value that all hosts have | write values: each');
+    expect((await said(join(...three, secret('app', 'values: one', 'prod/web-1')))).join('\n')).toContain(
+      'app: spec.values is for hosts',
+    );
+  });
+});

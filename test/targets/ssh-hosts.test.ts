@@ -1,4 +1,6 @@
 /** One document, three hosts, one of which does not answer. */
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Desk, takeDesk } from '../commands/desk.ts';
 import { freshValue } from '../conformance.ts';
@@ -8,6 +10,7 @@ import { accepts, addAdmin, freshName } from './ssh-fixture.ts';
 const missing = sshdMissing();
 if (missing !== null && process.env.CI) throw new Error(`no private sshd: ${missing}`);
 
+const entry = fileURLToPath(new URL('../crash/cli.ts', import.meta.url));
 const hour = 3_600_000;
 const names = ['web-1', 'web-2', 'web-3'] as const;
 type Name = (typeof names)[number];
@@ -105,5 +108,164 @@ spec: { hosts: [${hosts.map((name) => `prod/${name}`).join(', ')}], account: { u
     expect(await lets('web-3', last)).toBe(true);
     const whole = await desk.keyturn(['get', 'app']);
     expect(whole.err).toContain('name one: app/web-1, app/web-2, app/web-3');
+  });
+
+  const hashes = (): string[] =>
+    names.map((name) => servers[name].run(`getent shadow ${user}`).split(':')[1] ?? '');
+  /** The real process, killed at a step. */
+  async function killed(args: string[], at: string): Promise<string | null> {
+    const child = spawn(process.execPath, [entry, ...args], {
+      cwd: desk.clone,
+      env: { ...desk.env, MACHINE: 'me:desk', CLOCK_OFFSET: String(desk.ahead), KILL_AT: at },
+      stdio: 'ignore',
+    });
+    return new Promise((resolve) => child.once('exit', (_, signal) => resolve(signal)));
+  }
+  async function allHave(value: string): Promise<void> {
+    expect(value).not.toBe('');
+    for (const name of names) expect(await lets(name, value), name).toBe(true);
+  }
+
+  describe('with one value', () => {
+    const modes = {
+      'set by their targets': 'values: one, authenticateAs: target',
+      'changed by the account': 'values: one, initial: { password: { env: FIRST } }',
+    };
+
+    it.each(Object.entries(modes))('%s: what one misses is finished there alone', async (_, spec) => {
+      await settle(spec);
+      expect(await desk.keyturn(['apply'])).toMatchObject({ code: 0 });
+      const one = await get('app');
+      await allHave(one);
+      desk.ahead += hour;
+      let sets = 0;
+      desk.failpoint = async (at) => {
+        if (at === 'set.beforeConnect' && ++sets === 2) servers['web-3'].hang();
+      };
+      const broken = await desk.keyturn(['rotate', 'app']);
+      desk.failpoint = async () => undefined;
+      expect(broken).toMatchObject({ code: 75 });
+      expect(broken.err).toContain('2 of 3 hosts have v2; prod/web-3: ');
+      servers['web-3'].wake();
+
+      const plain = await desk.keyturn(['get', 'app']);
+      expect(plain).toMatchObject({ code: 0, out: one });
+      expect(plain.err).toContain('app: this is v1, but web-1 has v2, web-2 has v2');
+      for (const name of names) expect(await lets(name, await get('app', '--host', name)), name).toBe(true);
+      expect(await get('app', '--host', 'prod/web-3')).toBe(one);
+      expect((await desk.keyturn(['get', 'app', '--host', 'web-4'])).err).toContain(
+        'its hosts are web-1, web-2, web-3',
+      );
+      expect((await desk.keyturn(['list'])).out).toContain('v2 on 2 of 3 hosts');
+      expect((await desk.keyturn(['show', 'app'])).out).toMatch(
+        /prod\/web-3 \(127.* has v1; set: unreachable/,
+      );
+      expect((await desk.keyturn(['plan'])).out).toContain(
+        '2 of 3 hosts have v2; prod/web-3: set failed (unreachable',
+      );
+
+      const before = hashes();
+      desk.ahead += hour;
+      expect(await desk.keyturn(['apply'])).toMatchObject({ code: 0 });
+      expect(hashes().slice(0, 2)).toEqual(before.slice(0, 2));
+      const two = await get('app');
+      expect(two).not.toBe(one);
+      await allHave(two);
+      expect((await desk.keyturn(['list'])).out).toMatch(/app .*v2 .*ok/);
+      expect((await desk.keyturn(['get', 'app'])).err).not.toContain('this is');
+      expect(await desk.keyturn(['verify'])).toMatchObject({ code: 0 });
+      const tip = desk.tip();
+      expect(await desk.keyturn(['apply'])).toMatchObject({ code: 0 });
+      expect(desk.tip()).toBe(tip);
+    });
+
+    it.each([
+      'set.beforeConnect#1',
+      'set.afterAck#1',
+      'verify.before#2',
+      'set.beforeConnect#3',
+      'promote.beforeCommit#1',
+    ])('killed at %s: every live value is recorded, and a rerun ends it everywhere', async (place) => {
+      await settle('values: one, authenticateAs: target');
+      expect(await desk.keyturn(['apply'])).toMatchObject({ code: 0 });
+      desk.ahead += hour;
+      expect(await killed(['rotate', 'app'], place)).toBe('SIGKILL');
+      const recorded = await Promise.all([get('app', '--version', '1'), get('app', '--version', '2')]);
+      for (const name of names) {
+        const live = [];
+        for (const value of recorded) live.push(await lets(name, value));
+        expect(live, name).toContain(true);
+      }
+      desk.ahead += hour;
+      expect(await desk.keyturn(['apply'])).toMatchObject({ code: 0 });
+      expect(await get('app')).toBe(recorded[1]);
+      await allHave(recorded[1] ?? '');
+      expect((await desk.keyturn(['show', 'app'])).out).toMatch(/pending\s+none/);
+    });
+
+    it('begins nothing while a host is down, and changes none of the others', async () => {
+      await settle('values: one, authenticateAs: target');
+      expect(await desk.keyturn(['apply'])).toMatchObject({ code: 0 });
+      desk.ahead += hour;
+      servers['web-2'].hang();
+      const tip = desk.tip();
+      const before = hashes();
+      const said = await desk.keyturn(['rotate', 'app']);
+      expect(said.err).toMatch(/prod\/web-2: .*; no host was changed/);
+      expect(hashes()).toEqual(before);
+      expect(desk.git('log', '--format=%s', `${tip}..origin/main`)).not.toContain('claim');
+    });
+
+    it('takes a host in after rebind, and says what it leaves behind on one that goes', async () => {
+      await settle('values: one, authenticateAs: target');
+      declare('values: one, authenticateAs: target', ['web-1', 'web-2']);
+      expect(await desk.keyturn(['apply'])).toMatchObject({ code: 0 });
+      const one = await get('app');
+      expect(await lets('web-3', one)).toBe(false);
+
+      declare('values: one, authenticateAs: target', ['web-2', 'web-3']);
+      desk.ahead += hour;
+      const plan = (await desk.keyturn(['plan'])).out;
+      expect(plan).toContain('prod/web-3 was added: keyturn rebind app lets it have the next version');
+      expect(plan).toContain('prod/web-1 is no host of it any more: its account there keeps v1');
+      expect(await desk.keyturn(['apply'])).toMatchObject({ code: 0 });
+      expect(await lets('web-3', one)).toBe(false);
+      expect((await desk.keyturn(['rebind', 'app', '--yes'])).err).toContain(
+        'prod/web-3: is new, at 127.0.0.1',
+      );
+      expect((await desk.keyturn(['plan'])).out).toContain('prod/web-3 has no version yet, on 2 hosts');
+      expect(await desk.keyturn(['apply'])).toMatchObject({ code: 0 });
+      const two = await get('app');
+      expect([await lets('web-1', two), await lets('web-2', two), await lets('web-3', two)]).toEqual([
+        false,
+        true,
+        true,
+      ]);
+      expect(await lets('web-1', one)).toBe(true);
+      expect((await desk.keyturn(['plan'])).out).not.toContain('web-1');
+      expect((await desk.keyturn(['get', 'app', '--host', 'web-1'])).code).toBe(1);
+    });
+
+    it('a key: both lines on every host while the grace lasts, the old one gone from all after it', async () => {
+      await settle('values: one, rotator: ssh-key, authenticateAs: target, grace: 24h');
+      const letsKey = (value: string): Promise<boolean[]> =>
+        Promise.all(names.map((name) => accepts(servers[name], user, { privateKey: value })));
+      expect(await desk.keyturn(['apply'])).toMatchObject({ code: 0 });
+      const one = await get('app');
+      desk.ahead += hour;
+      expect(await desk.keyturn(['rotate', 'app'])).toMatchObject({ code: 0 });
+      const two = await get('app');
+      expect([...(await letsKey(one)), ...(await letsKey(two))]).toEqual(Array(6).fill(true));
+      desk.ahead += 25 * hour;
+      servers['web-3'].hang();
+      const late = await desk.keyturn(['apply']);
+      expect(late.err).toContain('prod/web-3: ');
+      servers['web-3'].wake();
+      expect(await letsKey(two)).toEqual([true, true, true]);
+      expect((await desk.keyturn(['show', 'app'])).out).toMatch(/v1 +retiring/);
+      expect(await desk.keyturn(['apply'])).toMatchObject({ code: 0 });
+      expect(await letsKey(one)).toEqual([false, false, false]);
+      expect(await letsKey(two)).toEqual([true, true, true]);
+    });
   });
 });
