@@ -1,4 +1,5 @@
 /** The session itself, one way for each protocol. Gives the exit code of what the person ran. */
+import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { accessSync, constants } from 'node:fs';
 import { constants as os } from 'node:os';
@@ -61,6 +62,7 @@ async function serveSsh({ host, arranged, words, tty, keyId, interrupts }: Servi
       output: host.stdout,
       errors: host.stderr,
       kind: host.env.TERM ?? 'xterm',
+      raw: (on: boolean) => setRaw(host, on),
     };
     const once = (login = keyring.current()): Promise<number> =>
       visit({ target, jump, login, command, tty, terminal, interrupts, entered });
@@ -81,6 +83,12 @@ async function serveSsh({ host, arranged, words, tty, keyId, interrupts }: Servi
         : {}),
     });
   }
+}
+
+/** Node's raw mode still puts a return before each line feed, which full-screen programs of the other side do not expect. */
+function setRaw({ stdin }: Host, on: boolean): void {
+  stdin.setRawMode(on);
+  if (on) spawnSync('stty', ['-opost'], { stdio: ['inherit', 'ignore', 'ignore'] });
 }
 
 interface Client {

@@ -88,10 +88,11 @@ function tellOnce(name: string, warn: (words: string) => void): (version: number
 }
 
 /** Renews the record twice a lease, and looks at the same time whether the credential was rotated. */
-function heartbeat(
+export function heartbeat(
   record: OnRecord,
   version: number,
   rotated: (version: number) => void,
+  every: number = sessionLease / 2,
 ): { stop(): Promise<void> } {
   let last: Promise<void> = Promise.resolve();
   const timer = setInterval(() => {
@@ -99,7 +100,7 @@ function heartbeat(
       const current = await record.renew();
       if (current !== null && current !== version) rotated(current);
     });
-  }, sessionLease / 2);
+  }, every);
   return {
     stop: () => {
       clearInterval(timer);

@@ -13,9 +13,11 @@ export interface Keyring {
 
 /** A person's end of a session. */
 export interface Terminal {
-  input: Readable & { isTTY?: boolean; setRawMode?: (raw: boolean) => unknown };
+  input: Readable & { isTTY?: boolean };
   output: Writable & { isTTY?: boolean; columns?: number; rows?: number };
   errors: Writable;
+  /** Hands every key on as it is, and every byte of the other side; false: as it was before. */
+  raw(on: boolean): void;
   /** The terminal's kind, for the other side: `xterm`. */
   kind: string;
 }

@@ -18,7 +18,11 @@ export interface Stage {
 }
 
 /** A project with these manifests, applied once; `bob` reads everything in it. */
-export async function setStage(manifests: string, env: NodeJS.ProcessEnv): Promise<Stage> {
+export async function setStage(
+  manifests: string,
+  env: NodeJS.ProcessEnv,
+  files: Record<string, string> = {},
+): Promise<Stage> {
   const desk = takeDesk(env);
   expect(await desk.keyturn(['init', '--name', 'acme'])).toMatchObject({ code: 0 });
   for (const path of ['targets/db.yaml', 'roles/app.yaml', 'secrets/app-db.yaml'])
@@ -26,6 +30,7 @@ export async function setStage(manifests: string, env: NodeJS.ProcessEnv): Promi
   desk.write('keyturn.yaml', desk.read('keyturn.yaml').replace('maxShare: 0.5', 'maxShare: 1'));
   const reader = await member('bob');
   desk.write('manifests/all.yaml', manifests);
+  for (const [path, text] of Object.entries(files)) desk.write(path, text);
   desk.write('manifests/roles.yaml', role('people', as(reader), '"**"'));
   desk.push('Declare');
   // so that a rotation right after it does not rest for a lease
@@ -61,7 +66,20 @@ export function start(desk: Desk, args: string[], env: NodeJS.ProcessEnv = {}, i
 export const startBob = ({ bob }: Stage, args: string[], env: NodeJS.ProcessEnv = {}): Running =>
   start(bob, args, env, bob.member.file);
 
-export function watched(child: ChildProcess): Running {
+/** The same on a real pseudo-terminal, on which `AS BEFORE` appears at the end where it was left as it had been. */
+export function startOnTerminal({ bob }: Stage, args: string[], env: NodeJS.ProcessEnv = {}): Running {
+  const keyturn = [process.execPath, cli, '--identity', bob.member.file, ...args].join(' ');
+  const command = `before=$(stty -g); ${keyturn}; code=$?; [ "$before" = "$(stty -g)" ] && echo AS BEFORE; exit $code`;
+  return watched(
+    spawn('script', ['-qfec', command, '/dev/null'], {
+      cwd: bob.clone,
+      env: { ...bob.env, TERM: 'xterm-256color', SHELL: '/bin/sh', ...env },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    }),
+  );
+}
+
+function watched(child: ChildProcess): Running {
   const said = { out: '', err: '' };
   child.stdout?.setEncoding('utf8').on('data', (text: string) => {
     said.out += text;
@@ -103,6 +121,15 @@ export function family(pid: number): number[] {
   const found = [pid];
   for (const one of found) for (const [child, parent] of parents) if (parent === one) found.push(child);
   return found;
+}
+
+/** What a process is called; empty for one that is gone. */
+export function nameOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'latin1').trim();
+  } catch {
+    return '';
+  }
 }
 
 /** Where `value` can be found on the user's side: argv and environment of every process, and files below `folders`. */

@@ -4,7 +4,7 @@ import { Transform } from 'node:stream';
 import type { ClientChannel, PseudoTtyOptions } from 'ssh2';
 import type { Credentials, Target } from '../driver.ts';
 import type { Interrupts, Terminal } from '../session.ts';
-import { dial } from './connect.ts';
+import { dial, type Line } from './connect.ts';
 import { SshFailure } from './failure.ts';
 
 /** A host that does not answer three of these is lost. */
@@ -37,8 +37,10 @@ export async function visit(of: Visit): Promise<number> {
     gone.catch(() => undefined);
     of.entered();
     const screen = wantsScreen(of) ? sizeOf(of.terminal) : undefined;
-    const channel = await Promise.race([gone, openChannel(client, of.command, screen)]);
-    return await Promise.race([gone, converse(channel, of, screen !== undefined)]);
+    const conversation = inChannel(client, of.command, screen, (channel) =>
+      converse(channel, of, screen !== undefined),
+    );
+    return await Promise.race([gone, conversation]);
   } finally {
     close();
   }
@@ -48,19 +50,21 @@ const wantsScreen = ({ command, tty, terminal: { input, output } }: Visit): bool
   (command === undefined || tty) && input.isTTY === true && output.isTTY === true;
 
 function sizeOf({ output, kind }: Terminal): PseudoTtyOptions {
-  return { rows: output.rows ?? 24, cols: output.columns ?? 80, term: kind, height: 0, width: 0 };
+  return { rows: output.rows || 24, cols: output.columns || 80, term: kind, height: 0, width: 0 };
 }
 
-function openChannel(
-  client: Awaited<ReturnType<typeof dial>>['client'],
+/** `talk` begins in the very call that opens the channel: a short command's exit may be in the same packet. */
+function inChannel<T>(
+  client: Line['client'],
   command: string | undefined,
   screen: PseudoTtyOptions | undefined,
-): Promise<ClientChannel> {
+  talk: (channel: ClientChannel) => Promise<T>,
+): Promise<T> {
   return new Promise((resolve, reject) => {
     const opened = (error: Error | undefined, channel: ClientChannel): void => {
       if (error)
         reject(new SshFailure('inconclusive', 'NO_SHELL', 'the host opens no session for this login'));
-      else resolve(channel);
+      else resolve(talk(channel));
     };
     if (command === undefined) client.shell(screen ?? false, opened);
     else client.exec(command, screen === undefined ? {} : { pty: screen }, opened);
@@ -83,7 +87,7 @@ async function converse(channel: ClientChannel, of: Visit, screen: boolean): Pro
   channel.pipe(output, { end: false });
   channel.stderr.pipe(errors, { end: false });
   const resize = (): void => {
-    channel.setWindow(output.rows ?? 24, output.columns ?? 80, 0, 0);
+    channel.setWindow(output.rows || 24, output.columns || 80, 0, 0);
   };
   const stopped = new Promise<number>((resolve) => {
     const hangUp = (code: number): void => {
@@ -100,7 +104,7 @@ async function converse(channel: ClientChannel, of: Visit, screen: boolean): Pro
     typed.pipe(channel);
   });
   if (screen) {
-    input.setRawMode?.(true);
+    of.terminal.raw(true);
     output.on('resize', resize);
   }
   try {
@@ -108,7 +112,7 @@ async function converse(channel: ClientChannel, of: Visit, screen: boolean): Pro
   } finally {
     output.off('resize', resize);
     input.unpipe();
-    if (screen) input.setRawMode?.(false);
+    if (screen) of.terminal.raw(false);
     input.pause();
   }
 }
