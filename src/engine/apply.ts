@@ -6,6 +6,7 @@
 import pLimit from 'p-limit';
 import type { Desired } from '../manifests/model.ts';
 import type { Change, CommitOutcome } from '../state/ledger.ts';
+import { SpareLogins } from '../targets/spare.ts';
 import { base, type Conclusion, conclude, notNow, redraws } from './conclude.ts';
 import { concludeHosts } from './conclude-hosts.ts';
 import { concludeIssued } from './conclude-issued.ts';
@@ -25,6 +26,15 @@ import { credentialSecrets, type World } from './world.ts';
 const waveSize = 32;
 
 export async function apply(plan: Plan, desired: Desired, world: World): Promise<Result[]> {
+  const spare = new SpareLogins();
+  try {
+    return await inPhases(plan, desired, { ...world, spare });
+  } finally {
+    await spare.close();
+  }
+}
+
+async function inPhases(plan: Plan, desired: Desired, world: World): Promise<Result[]> {
   const results: Result[] = [];
   const done = (result: Result): void => {
     results.push(result);

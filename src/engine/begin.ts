@@ -63,7 +63,8 @@ export async function look(
   const job = { ...base, username, current, mark: { uid: record.uid, version: v } };
   const rotator = driver.rotator(job);
   const preflight = await rotator.preflight();
-  // The claims of a wave, which is wider than the target's `concurrency`, are pushed now: no connection waits for that.
+  // The claims of a wave, which is wider than the target's `concurrency`, are pushed now: no more connections than that
+  // wait meanwhile, as spare ones.
   await rotator.close();
   if (preflight.r !== 'ready') return { r: 'unfit', keep: unfit(preflight, base) };
   const stale = rolledBack(preflight, record);

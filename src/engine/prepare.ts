@@ -40,7 +40,17 @@ export type Prepared =
 /** What is the same for every step of one rotation. */
 export type Base = Pick<
   RotationJob,
-  'target' | 'host' | 'account' | 'actor' | 'admin' | 'retain' | 'keyType' | 'jump' | 'custom' | 'caller'
+  | 'target'
+  | 'host'
+  | 'account'
+  | 'actor'
+  | 'admin'
+  | 'retain'
+  | 'keyType'
+  | 'jump'
+  | 'custom'
+  | 'caller'
+  | 'spare'
 > & {
   /** Target credentials used, `name@version`. */
   uses: string[];
@@ -79,6 +89,7 @@ export async function prepare(item: Item, desired: Desired, world: World): Promi
     admin: login?.credentials,
     uses: [...(login?.uses ?? []), ...uses],
     ...route,
+    ...spareLogins(world),
   };
   if (secret.custom?.generate === 'rotator') {
     const enter = pending ? resumeGiven : beginGiven;
@@ -90,6 +101,8 @@ export async function prepare(item: Item, desired: Desired, world: World): Promi
     ? resume(item, record, pending, driver, base, desired, world)
     : begin(item, record, driver, base, desired, world);
 }
+
+const spareLogins = ({ spare }: World): Pick<Base, 'spare'> => (spare === undefined ? {} : { spare });
 
 /** What a driver is told of a rotation besides how it gets in. */
 function basics(
@@ -128,6 +141,7 @@ export async function baseAt(
       admin: login?.credentials,
       uses: [...(login?.uses ?? []), ...uses],
       ...route,
+      ...spareLogins(world),
     };
     return { r: 'base', base };
   } catch (error) {

@@ -18,6 +18,7 @@ import type { Claim, SecretRecord } from '../state/model.ts';
 import { versionOf } from '../state/transitions.ts';
 import type { Authenticate, Caller, Credentials } from '../targets/driver.ts';
 import type { Driver } from '../targets/registry.ts';
+import type { SpareLogins } from '../targets/spare.ts';
 import { type Audience, audienceOf, gateOf } from './audience.ts';
 import { endpointChange } from './binding.ts';
 import type { Event } from './model.ts';
@@ -43,6 +44,8 @@ export interface World {
   failpoint: (name: string) => Promise<void>;
   /** True once somebody asked the run to stop: no new mutation starts. */
   stopping: () => boolean;
+  /** Privileged logins between two rotations of one `apply`. */
+  spare?: SpareLogins;
   /** Files of wishes to rotate, by secret name: the claim that fulfils them removes them. */
   requests: ReadonlyMap<string, string[]>;
 }

@@ -8,6 +8,7 @@
 import type { Account, CustomRotation, KeyType, PasswordPolicy, Target } from '../manifests/model.ts';
 import type { Secret } from '../secret.ts';
 import type { Binding } from '../state/model.ts';
+import type { SpareLogins } from './spare.ts';
 
 /** Our words for what happened: `code` is the server's or system's short code, `detail` one lower-case phrase. */
 export interface Outcome {
@@ -140,6 +141,8 @@ export interface RotationJob {
   keyType?: KeyType;
   /** The login at the target's jump host. */
   jump?: Credentials;
+  /** Where `close` may leave the target's own login for the next rotation; without it, it ends. */
+  spare?: SpareLogins;
   /** At the end of a grace: the value that stops working. */
   ends?: Secret;
   /** Of a custom rotator: what its requests say. */
@@ -173,7 +176,7 @@ export interface About {
 export type Authenticate = (about: About) => Promise<Secret>;
 
 /**
- * Holds at most one administrative connection, made on first use; `close` never throws.
+ * Holds at most one administrative connection, made or taken from `spare` on first use; `close` never throws.
  * Every method may be called again after a crash of an earlier process: all are idempotent but `probe`.
  */
 export interface ChosenRotator {

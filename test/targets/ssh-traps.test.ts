@@ -322,11 +322,9 @@ describe.skipIf(missing !== null)(`ssh traps${missing === null ? '' : `: SKIPPED
   it('keeps the wanted distance between two logins to one host', async () => {
     const job = make({ ssh: { spacing: 400 } });
     const rotator = rotatorOf(job);
-    await rotator.probe(currentOf(job));
     const began = performance.now();
-    await rotator.probe(currentOf(job));
-    await rotator.probe(currentOf(job));
-    expect(performance.now() - began).toBeGreaterThan(2 * 400 - 200);
+    for (let login = 0; login < 3; login++) await rotator.probe(currentOf(job));
+    expect(performance.now() - began).toBeGreaterThan(2 * 400);
   });
 
   it("leaves no value in the process list, sudo's environment or the host's log", async () => {

@@ -8,6 +8,7 @@ import type {
   RotationJob,
   SetResult,
 } from '../driver.ts';
+import { release, spareOf } from '../spare.ts';
 import { classifyLogin, classifySet, classifyUnsent, failureOf, MysqlFailure } from './classify.ts';
 import { connect, type Session } from './connect.ts';
 import { type Dialect, isAlternating, keepsCurrent, type Verdict } from './dialect.ts';
@@ -27,6 +28,17 @@ async function reasonOf(failure: MysqlFailure, session: Session): Promise<MysqlF
   return rows.some((row) => Number(row.Code) === 1819)
     ? new MysqlFailure(1819, '1819', session.flavour)
     : failure;
+}
+
+/** False once the server has ended the connection, which a statement that changes something must not find out. */
+async function isAlive(session: Session): Promise<boolean> {
+  if (!session.open) return false;
+  const answered = await session.query('DO 0').then(
+    () => true,
+    () => false,
+  );
+  if (!answered) session.close();
+  return answered;
 }
 
 /** One account's rotation over at most one administrative connection, made on first use. */
@@ -157,8 +169,9 @@ export class MysqlRotator implements ChosenRotator {
   }
 
   async close(): Promise<void> {
-    this.#session?.close();
+    const session = this.#session;
     this.#session = undefined;
+    await release(this.#job, session, session?.open === true);
   }
 
   async #discard(session: Session, live: Secret): Promise<string | { no: string | undefined }> {
@@ -198,6 +211,11 @@ export class MysqlRotator implements ChosenRotator {
   async #administrative(own: Secret | undefined): Promise<Login> {
     if (this.#session?.open) return { session: this.#session };
     const { actor, admin, target, username } = this.#job;
+    const kept = spareOf<Session>(this.#job);
+    if (kept !== undefined && (await isAlive(kept))) {
+      this.#session = kept;
+      return { session: kept };
+    }
     const credentials = actor === 'target' ? admin : own && { username, password: own };
     if (credentials === undefined) {
       return { failed: { r: 'denied', code: 'NO_VALUE', detail: 'there is nothing to log in with' } };

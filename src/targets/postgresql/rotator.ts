@@ -1,5 +1,6 @@
 import type { Secret } from '../../secret.ts';
 import type { ChosenRotator, Credentials, Preflight, Probe, RotationJob, SetResult } from '../driver.ts';
+import { release, spareOf } from '../spare.ts';
 import {
   loginFailure,
   notAsked,
@@ -23,6 +24,11 @@ export function createRotator(job: RotationJob, allows: (value: string) => boole
   /** The administrative session, or for `self` the account's own, with the value that is live; throws `PgFailure`. */
   const session = async (own = job.current): Promise<Session> => {
     if (held?.alive) return held;
+    const kept = spareOf<Session>(job);
+    if (kept && (await isAlive(kept))) {
+      held = kept;
+      return kept;
+    }
     const opened = await connect(target, target.host, loginOf(job, own));
     held = opened;
     // The server itself gives up on a statement: one that hangs on a lock must not come to life after we left.
@@ -194,10 +200,21 @@ export function createRotator(job: RotationJob, allows: (value: string) => boole
       }
     },
     async close() {
-      await held?.close();
+      const session = held;
       held = undefined;
+      await release(job, session, session?.alive === true);
     },
   };
+}
+
+/** False once the server has ended the connection, which a statement that changes something must not find out. */
+async function isAlive(session: Session): Promise<boolean> {
+  const answered = await session.query('SELECT 1').then(
+    () => session.alive,
+    () => false,
+  );
+  if (!answered) await session.close();
+  return answered;
 }
 
 function loginOf(job: RotationJob, own: Secret | undefined): Credentials {

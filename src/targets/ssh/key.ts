@@ -1,9 +1,10 @@
 /** Keys of Linux accounts: one line of authorized_keys for each version, its comment is the handle (field §3.4). */
 import type { Secret } from '../../secret.ts';
 import type { ChosenRotator, Preflight, Probe, RotationJob, SetResult } from '../driver.ts';
+import { release, spareOf } from '../spare.ts';
 import { append, type Entry, entriesOf, remove } from './authorized-keys.ts';
 import { preflightFailure, retireFailure, setLoginFailure } from './classify.ts';
-import { connect, type Session } from './connect.ts';
+import { aliveOr, connect, type Session } from './connect.ts';
 import { failureOf, SshFailure } from './failure.ts';
 import { type KeyFile, readKeys, writeKeys } from './key-file.ts';
 import { handleOf, publicKeyOf } from './keys.ts';
@@ -23,7 +24,9 @@ export function keyRotator(job: RotationJob): ChosenRotator {
   const session = async (own?: Secret): Promise<Session> => {
     if (held?.alive) return held;
     if (!accountName.test(username)) throw new SshFailure('inconclusive', 'NAME', 'no name of useradd(8)');
-    held = await connect(job, own && job.actor === 'self' ? asLogin(username, own, true) : loginOf(job));
+    held =
+      aliveOr(spareOf<Session>(job)) ??
+      (await connect(job, own && job.actor === 'self' ? asLogin(username, own, true) : loginOf(job)));
     return held;
   };
 
@@ -144,8 +147,9 @@ export function keyRotator(job: RotationJob): ChosenRotator {
       }
     },
     async close() {
-      held?.close();
+      const session = held;
       held = undefined;
+      await release(job, session, session?.alive === true);
     },
   };
 }

@@ -1,8 +1,9 @@
 /** Passwords of Linux accounts: `chpasswd` by somebody who may, or the account's own `passwd` (protocol §3.7). */
 import type { Secret } from '../../secret.ts';
 import type { ChosenRotator, Preflight, Probe, RotationJob, SetResult } from '../driver.ts';
+import { release, spareOf } from '../spare.ts';
 import { preflightFailure, probeFailure, refusal, refused, setLoginFailure } from './classify.ts';
-import { connect, type Session } from './connect.ts';
+import { aliveOr, connect, type Session } from './connect.ts';
 import { failureOf, SshFailure } from './failure.ts';
 import { tryLogin } from './login.ts';
 import { daysToWait, type Facts, factsBody, lockoutAfter, printOf, readFacts, warningsOf } from './shadow.ts';
@@ -20,7 +21,7 @@ export function passwordRotator(job: RotationJob, allows: (value: string) => boo
 
   const session = async (): Promise<Session> => {
     if (held?.alive) return held;
-    held = await connect(job, loginOf(job));
+    held = aliveOr(spareOf<Session>(job)) ?? (await connect(job, loginOf(job)));
     return held;
   };
   const asRoot = async (body: string, input?: string) =>
@@ -245,8 +246,9 @@ export function passwordRotator(job: RotationJob, allows: (value: string) => boo
         : { r: 'retired', code: 'OK', detail: 'an account has one password at a time' };
     },
     async close() {
-      held?.close();
+      const session = held;
       held = undefined;
+      await release(job, session, session?.alive === true);
     },
   };
 }
