@@ -10,6 +10,7 @@ export const workOn =
     if (!store.has(name) && request.operation !== 'status') return refusal(404, 'no-account');
     switch (request.operation) {
       case 'rotate':
+        if (!mayRotate(store, name, request)) return refusal(409, 'bad-current');
         return store.transaction(() => {
           const made = request.proposed_password === undefined ? { password: makePassword(request) } : {};
           store.setPassword(name, request.proposed_password ?? made.password ?? '', request.retain === true);
@@ -26,6 +27,12 @@ export const workOn =
         return statusOf(store, request);
     }
   };
+
+/** A payload of `{ current: "${current_password}" }` is a proof: only who knows the password may change it. */
+function mayRotate(store: UserStore, name: string, { payload }: RotatorRequest): boolean {
+  const { current } = payload.startsWith('{') ? JSON.parse(payload) : {};
+  return current === undefined || store.login(name, String(current)) !== 'refused';
+}
 
 function statusOf(store: UserStore, request: RotatorRequest): Reply {
   const known = store.answers.read(request.operation_id ?? '');

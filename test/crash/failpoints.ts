@@ -1,5 +1,5 @@
 /** Every place where the engine can die, and how it is reached. */
-const pushed = (step: string): string[] => [
+export const pushed = (step: string): string[] => [
   `${step}.beforeCommit`,
   `${step}.push.beforeSend`,
   `${step}.push.afterApply`,

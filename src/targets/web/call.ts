@@ -24,8 +24,8 @@ export interface Question {
   attempt: number;
   payload: string;
   fields: Record<string, unknown>;
-  /** A second try that arrives could do harm: only what was never sent is tried again. */
-  once?: boolean;
+  /** `unsent`: a second try that arrives could do harm. `never`: the answer of one try is what is wanted. */
+  again?: 'unsent' | 'never';
 }
 
 /** More tries of one question, and what is waited before each. */
@@ -59,7 +59,12 @@ export async function ask(caller: Line, question: Question): Promise<HttpResult>
       continue;
     }
     const pause = pauses[failures];
-    if (pause === undefined || !isPassing(result) || (question.once === true && sent))
+    if (
+      pause === undefined ||
+      !isPassing(result) ||
+      question.again === 'never' ||
+      (question.again === 'unsent' && sent)
+    )
       return asSent(result, sent);
     await sleep(result.r === 'answer' && result.retryAfter !== null ? wait : pause);
     failures += 1;

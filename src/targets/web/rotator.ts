@@ -28,7 +28,7 @@ export function createRotator(job: RotationJob, maxLength: number): ChosenRotato
   /** Values that the rotator has said it made live. */
   const acknowledged = new Set<string>();
 
-  const put = (question: Pick<Question, 'operation' | 'key' | 'once'>, fields: Question['fields']) => {
+  const put = (question: Pick<Question, 'operation' | 'key' | 'again'>, fields: Question['fields']) => {
     const current = job.current?.reveal();
     const payload = fillPayload(custom.payload, {
       username,
@@ -39,9 +39,9 @@ export function createRotator(job: RotationJob, maxLength: number): ChosenRotato
     asked += 10;
     return ask(line, { ...question, attempt: first, payload, fields: { username, ...fields } });
   };
-  /** Questions that change nothing are never answered from what was stored. */
+  /** Questions that change nothing are never answered from what was stored; one attempt each. */
   const look = (operation: 'verify' | 'status', fields: Question['fields']): Promise<HttpResult> =>
-    put({ operation, key: randomUUID() }, fields);
+    put({ operation, key: randomUUID(), again: 'never' }, fields);
   const verify = async (password: string): Promise<Probe> =>
     can('verify')
       ? verifiedBy(await look('verify', { password }))
@@ -89,7 +89,8 @@ export function createRotator(job: RotationJob, maxLength: number): ChosenRotato
         case 'ok-restricted':
           return ready;
         case 'denied':
-          if (job.actor === 'target') return ready;
+          if (job.actor === 'target')
+            return { ...ready, warnings: [...ready.warnings, 'the recorded value is not accepted'] };
           return {
             r: 'refused',
             why: 'bad-current',
@@ -127,15 +128,15 @@ export function createRotator(job: RotationJob, maxLength: number): ChosenRotato
           code: 'ALPHABET',
           detail: 'the value has a symbol that is not sent',
         };
-      const { key } = baseline;
-      if (key === undefined) return noKey;
+      const { key = randomUUID() } = baseline;
       // where the former value shall stay, a second call that is not known as one would end it
       if (job.retain && !custom.replays && can('verify') && (await verify(proposed)).r === 'ok')
         return { r: 'applied', code: 'VALID', detail: 'it is valid already' };
-      const once = !custom.replays && (job.retain || job.actor === 'self');
+      const again =
+        !custom.replays && (job.retain || job.actor === 'self') ? { again: 'unsent' as const } : {};
       const result = rotatedBy(
         await put(
-          { operation: 'rotate', key, once },
+          { operation: 'rotate', key, ...again },
           { proposed_password: proposed, retain: job.retain, password_policy: policyOf(job) },
         ),
       );
@@ -155,9 +156,9 @@ export function createRotator(job: RotationJob, maxLength: number): ChosenRotato
       const known = await status(key);
       if (known.r === 'applied' && known.given !== null)
         return { r: 'given', code: 'STATUS', detail: 'the rotator had made it', given: known.given };
-      const once = !custom.replays && job.actor === 'self';
+      const again = !custom.replays && job.actor === 'self' ? { again: 'unsent' as const } : {};
       const fields = { retain: job.retain, password_policy: policyOf(job) };
-      const result = rotatedBy(await put({ operation: 'rotate', key, once }, fields));
+      const result = rotatedBy(await put({ operation: 'rotate', key, ...again }, fields));
       if (result.r !== 'applied') return result;
       const { code, detail, given } = result;
       if (given === null)
@@ -181,12 +182,6 @@ export function createRotator(job: RotationJob, maxLength: number): ChosenRotato
     async close() {},
   };
 }
-
-const noKey: SetResult = {
-  r: 'not-sent',
-  code: 'NO_KEY',
-  detail: 'the claim has no idempotency key',
-};
 
 const policyOf = ({ custom }: RotationJob): Record<string, unknown> | undefined =>
   custom && (custom.hasPolicy || custom.generate === 'ours')
