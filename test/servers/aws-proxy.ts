@@ -20,6 +20,8 @@ export interface AwsProxy {
   readonly url: string;
   /** Every request, as `Action by AKIA…`. */
   readonly seen: string[];
+  /** Roles that are assumed with an external id, and no other way; moto asks for none. */
+  readonly trust: Map<string, string>;
   /** How the first calls of a key made from now on end: `true` is refused. */
   flap: boolean[];
   /** Strikes the next request with that action. `struck` may kill the client. */
@@ -31,7 +33,7 @@ export async function startAwsProxy(upstream: number): Promise<AwsProxy> {
   const inactive = new Set<string>();
   const flapping = new Map<string, boolean[]>();
   let armed: { action: string; fault: Fault; struck: () => void } | undefined;
-  const proxy = { seen: [] as string[], flap: [] as boolean[] };
+  const proxy = { seen: [] as string[], flap: [] as boolean[], trust: new Map<string, string>() };
 
   const handle = async (incoming: IncomingMessage, response: ServerResponse): Promise<void> => {
     const body = await bytesOf(incoming);
@@ -41,6 +43,9 @@ export async function startAwsProxy(upstream: number): Promise<AwsProxy> {
     proxy.seen.push(`${action} by ${key}`);
     if (inactive.has(key) || (flapping.get(key)?.shift() ?? false))
       return refuse(response, 403, 'InvalidClientTokenId');
+    const externalId = proxy.trust.get(form.get('RoleArn') ?? '');
+    if (action === 'AssumeRole' && externalId !== undefined && form.get('ExternalId') !== externalId)
+      return refuse(response, 403, 'AccessDenied');
     const strikes = armed?.action === action ? armed : undefined;
     if (strikes) armed = undefined;
     if (strikes?.fault === 'throttle') return refuse(response, 400, 'Throttling');
@@ -100,7 +105,7 @@ export async function acceptsKey(
   }
 }
 
-function refuse(response: ServerResponse, status: number, code: string): void {
+export function refuse(response: ServerResponse, status: number, code: string): void {
   response.writeHead(status, { 'content-type': 'text/xml' });
   response.end(
     `<ErrorResponse><Error><Type>Sender</Type><Code>${code}</Code><Message>no</Message></Error><RequestId>0</RequestId></ErrorResponse>`,
@@ -120,7 +125,7 @@ async function forward(
   return { status: answer.statusCode ?? 500, headers: kept, body: await bytesOf(answer) };
 }
 
-async function bytesOf(stream: IncomingMessage): Promise<Buffer> {
+export async function bytesOf(stream: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of stream) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks);

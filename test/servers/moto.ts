@@ -7,10 +7,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   CreateAccessKeyCommand,
+  CreateRoleCommand,
   CreateUserCommand,
   DeleteAccessKeyCommand,
   IAMClient,
   ListAccessKeysCommand,
+  PutRolePolicyCommand,
   PutUserPolicyCommand,
   UpdateAccessKeyCommand,
 } from '@aws-sdk/client-iam';
@@ -25,6 +27,8 @@ export interface Moto {
   readonly admin: { accessKeyId: string; secretAccessKey: string };
   /** Makes a user, with an inline policy if one is given. */
   createUser(name: string, policy?: object): Promise<void>;
+  /** A role that does what `policy` says, for whoever may assume it; its ARN. */
+  createRole(name: string, policy: object): Promise<string>;
   createKey(name: string): Promise<{ accessKeyId: string; secretAccessKey: string }>;
   deleteKey(name: string, id: string): Promise<void>;
   /** Switches it off; moto still takes it. */
@@ -118,6 +122,15 @@ export async function startMoto(): Promise<Moto> {
             PolicyDocument: JSON.stringify(policy),
           }),
         );
+    },
+    async createRole(name, policy) {
+      const trust = { Version: '2012-10-17', Statement: [] };
+      const { Role } = await iam.send(
+        new CreateRoleCommand({ RoleName: name, AssumeRolePolicyDocument: JSON.stringify(trust) }),
+      );
+      const PolicyDocument = JSON.stringify(policy);
+      await iam.send(new PutRolePolicyCommand({ RoleName: name, PolicyName: 'own', PolicyDocument }));
+      return Role?.Arn ?? '';
     },
     createKey: async (name) =>
       pairOf((await iam.send(new CreateAccessKeyCommand({ UserName: name }))).AccessKey),

@@ -9,6 +9,8 @@ export type Answer =
   | ({ r: 'limit' } & Outcome)
   /** Nobody gave this process anything to sign with. */
   | ({ r: 'no-login' } & Outcome)
+  /** What signs could not be had: a role that may not be assumed, a token that AWS does not take. */
+  | ({ r: 'no-session'; hint: string } & Outcome)
   /** The server answered that it did nothing, for now. */
   | ({ r: 'busy' } & Outcome)
   /** Nothing was sent. */
@@ -16,7 +18,7 @@ export type Answer =
   /** It may have happened. */
   | ({ r: 'unknown' } & Outcome);
 
-const words: Record<string, readonly [Answer['r'], string]> = {
+const words: Record<string, readonly [Exclude<Answer['r'], 'no-session'>, string]> = {
   InvalidClientTokenId: ['denied', 'the access key is not accepted'],
   UnrecognizedClientException: ['denied', 'the access key is not accepted'],
   SignatureDoesNotMatch: ['denied', 'the secret of the access key is wrong, or the clock is off'],
@@ -46,7 +48,23 @@ const words: Record<string, readonly [Answer['r'], string]> = {
   ETIMEDOUT: ['unknown', 'no answer in time'],
 };
 
+/** Nobody signs: whatever it was for was not sent. */
+export class NoSession extends Error {
+  readonly answer: Answer;
+
+  constructor(error: unknown, detail: string, hint: string) {
+    super('no session');
+    const answer = classify(error);
+    const { r, code } = answer;
+    if (r === 'no-login') this.answer = answer;
+    else if (r === 'busy' || r === 'not-sent' || r === 'unknown')
+      this.answer = { r: 'not-sent', code, detail: answer.detail };
+    else this.answer = { r: 'no-session', code, detail: `${detail} (${code})`, hint };
+  }
+}
+
 export function classify(error: unknown): Answer {
+  if (error instanceof NoSession) return error.answer;
   const {
     name = '',
     code = '',

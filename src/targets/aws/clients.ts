@@ -4,12 +4,15 @@ import type { STSClient } from '@aws-sdk/client-sts';
 import type { Target } from '../driver.ts';
 import type { Issued, IssuedJob } from '../issued.ts';
 import { accountOf } from './account.ts';
+import { NoSession } from './classify.ts';
 
-interface Login {
+interface Pair {
   accessKeyId: string;
   secretAccessKey: string;
   sessionToken?: string;
 }
+
+type Login = Pair | (() => Promise<Pair>);
 
 /** What both clients are made with. Endpoints come from the manifest alone: the binding says where a key may be sent. */
 function settings(target: Target, login: Login | undefined, maxAttempts: number) {
@@ -30,7 +33,7 @@ function settings(target: Target, login: Login | undefined, maxAttempts: number)
   };
 }
 
-const pair = ({ handle, value }: Issued): Login => ({ accessKeyId: handle, secretAccessKey: value.reveal() });
+const pair = ({ handle, value }: Issued): Pair => ({ accessKeyId: handle, secretAccessKey: value.reveal() });
 
 async function stsWith(target: Target, login: Login | undefined, maxAttempts: number): Promise<STSClient> {
   const { STSClient } = await import('@aws-sdk/client-sts');
@@ -53,10 +56,13 @@ export interface Clients {
   once: IAMClient;
 }
 
-/** As whom the job acts: the user itself, the target's key, or what the environment gives; then in its role. */
+/**
+ * As whom the job acts: the user itself, the target's key, or what the environment gives; then in its role. Throws
+ * `NoSession` where that could not be had.
+ */
 export async function clientsFor({ target, actor, admin, login }: IssuedJob): Promise<Clients> {
   const own = actor === 'self' ? login : admin && { handle: admin.username, value: admin.password };
-  const base = own && pair(own);
+  const base = await signerOf(target, own && pair(own));
   const signer = actor === 'target' ? await assumed(target, base) : base;
   const { IAMClient } = await import('@aws-sdk/client-iam');
   const heard: Heard = { at: null };
@@ -80,25 +86,44 @@ export async function clientsFor({ target, actor, admin, login }: IssuedJob): Pr
   };
 }
 
-async function assumed(target: Target, base: Login | undefined): Promise<Login | undefined> {
+/** One login for every client of a job: a token of GitHub is exchanged once, while it is fresh. */
+async function signerOf(target: Target, base: Pair | undefined): Promise<Login> {
+  if (base) return base;
+  const sts = await stsWith(target, undefined, 3);
+  const provider = sts.config.credentials;
+  await provider().catch((error: unknown) => {
+    throw new NoSession(
+      error,
+      'what the environment signs with gives no session',
+      "compare the role's trust policy with the token of this job: provider, audience sts.amazonaws.com, subject",
+    );
+  });
+  return provider;
+}
+
+async function assumed(target: Target, base: Login): Promise<Login> {
   const role = accountOf(target).assumeRole;
   if (!role) return base;
   const { AssumeRoleCommand } = await import('@aws-sdk/client-sts');
   const sts = await stsWith(target, base, 3);
+  const command = new AssumeRoleCommand({
+    RoleArn: role.arn,
+    RoleSessionName: role.sessionName,
+    ...(role.externalId === undefined ? {} : { ExternalId: role.externalId }),
+  });
   try {
-    const { Credentials } = await sts.send(
-      new AssumeRoleCommand({
-        RoleArn: role.arn,
-        RoleSessionName: role.sessionName,
-        ...(role.externalId === undefined ? {} : { ExternalId: role.externalId }),
-      }),
-      { abortSignal: AbortSignal.timeout(target.timeout) },
-    );
+    const { Credentials } = await sts.send(command, { abortSignal: AbortSignal.timeout(target.timeout) });
     return {
       accessKeyId: Credentials?.AccessKeyId ?? '',
       secretAccessKey: Credentials?.SecretAccessKey ?? '',
       sessionToken: Credentials?.SessionToken ?? '',
     };
+  } catch (error) {
+    throw new NoSession(
+      error,
+      `the role ${role.arn} may not be assumed`,
+      `allow sts:AssumeRole on ${role.arn}, and compare its trust policy and external id`,
+    );
   } finally {
     sts.destroy();
   }

@@ -1,8 +1,8 @@
 /** Which permission is missing, found out without changing anything: by asking for a key that cannot exist. */
 import type { IssuedJob, Privileges } from '../issued.ts';
-import { type Answer, classify } from './classify.ts';
+import { type Answer, classify, NoSession } from './classify.ts';
 import { type Clients, clientsFor } from './clients.ts';
-import type { actions } from './policy.ts';
+import { actions } from './policy.ts';
 
 type Action = (typeof actions)[number];
 
@@ -12,7 +12,11 @@ const nobody = 'AKIA0000000000000000';
 export async function missingPermissions(job: IssuedJob): Promise<Privileges> {
   const { username: UserName, target } = job;
   const iam = await import('@aws-sdk/client-iam');
-  const clients = await clientsFor(job);
+  const clients = await clientsFor(job).catch((error: unknown) => {
+    if (error instanceof NoSession) return null;
+    throw error;
+  });
+  if (clients === null) return { missing: [], unknown: [...actions] };
   const patience = () => ({ abortSignal: AbortSignal.timeout(target.timeout) });
   const asks: [Action, (of: Clients) => Promise<unknown>][] = [
     ['iam:ListAccessKeys', (c) => c.iam.send(new iam.ListAccessKeysCommand({ UserName }), patience())],

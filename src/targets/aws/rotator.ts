@@ -89,8 +89,8 @@ export class AwsRotator implements IssuedRotator {
       // the clock's offset was learned by a call that may be repeated
       clients.once.config.systemClockOffset = clients.iam.config.systemClockOffset;
     } catch (error) {
-      const { code, detail } = classify(error);
-      return { r: 'not-sent', code, detail };
+      const no = this.#no(classify(error), 'iam:CreateAccessKey');
+      return no.r === 'unreachable' ? { ...no, r: 'not-sent' } : no;
     }
     try {
       const { CreateAccessKeyCommand } = await import('@aws-sdk/client-iam');
@@ -194,12 +194,12 @@ export class AwsRotator implements IssuedRotator {
     };
   }
 
-  #no(
-    { r, code, detail }: Answer,
-    action: Action,
-  ): Refusal | { r: 'unreachable'; code: string; detail: string } {
+  #no(answer: Answer, action: Action): Refusal | { r: 'unreachable'; code: string; detail: string } {
+    const { r, code, detail } = answer;
     const { target, actor, username } = this.#job;
     switch (r) {
+      case 'no-session':
+        return { r: 'refused', why: 'bad-login', code, detail, hint: answer.hint };
       case 'denied':
       case 'no-login':
         return {
