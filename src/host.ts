@@ -1,5 +1,6 @@
 /** The machine a command runs on: everything that `cli.ts` takes from the process, so that a test can be one. */
 import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import { homedir, hostname, userInfo } from 'node:os';
 import { type Clock, systemClock } from './clock.ts';
 
@@ -55,6 +56,18 @@ export function systemHost(): Host {
       process.once('SIGTERM', stop);
     },
   };
+}
+
+/**
+ * A core dump of this process and of its children holds no memory, where the system lets a process say so (Linux):
+ * values would be in it. Elsewhere `ulimit -c 0` does it.
+ */
+export function dumpNoMemory(): void {
+  try {
+    writeFileSync('/proc/self/coredump_filter', '0');
+  } catch {
+    // no such system
+  }
 }
 
 function userName(): string {

@@ -2,6 +2,7 @@ import { tmpdir } from 'node:os';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { parseManifests } from '../../src/manifests/load.ts';
+import { fuzzing } from '../fuzz/seeds.ts';
 import { complaints, join, manifest, mysql, project, secret } from './fixtures.ts';
 
 const whole = join(
@@ -67,7 +68,7 @@ it('no text makes anything but a list of complaints', async () => {
       for (const line of await load(text))
         expect(line).toMatch(/^(keyturn|manifests\/a).yaml:\d+:\d+: .+ \| .+/);
     }),
-    { numRuns: 500 },
+    fuzzing(500),
   );
 });
 
@@ -82,7 +83,7 @@ it('no damage to a good manifest makes anything else either', async () => {
       const text = all.reduce((now, { at, cut, put }) => now.slice(0, at) + put + now.slice(at + cut), whole);
       for (const line of await load(text)) expect(line).toMatch(/^(keyturn|manifests\/a).yaml:\d+:\d+: /);
     }),
-    { numRuns: 500 },
+    fuzzing(500),
   );
 });
 
@@ -112,7 +113,7 @@ it('any JSON in place of any part of a manifest is told apart without a crash', 
         await load(JSON.stringify({ apiVersion: 'keyturn/v1', kind, metadata: { name: 'x' }, spec: body }));
       },
     ),
-    { numRuns: 500 },
+    fuzzing(500),
   );
 });
 
@@ -151,6 +152,6 @@ it('no message repeats a literal password, wherever it was written', async () =>
         for (const line of said) expect(line.toLowerCase()).not.toContain(word.toLowerCase());
       }
     }),
-    { numRuns: 300 },
+    fuzzing(300),
   );
 });

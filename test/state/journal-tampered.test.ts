@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fold, segmentPath } from '../../src/state/journal.ts';
 import { type Contents, open, seal } from '../../src/state/sealed.ts';
+import { fuzzing } from '../fuzz/seeds.ts';
 import { ballast, ci, empty, type Files, journal, push, withNewcomer } from './journals.ts';
 import { person, reader, record, refusal } from './people.ts';
 
@@ -123,7 +124,7 @@ describe('a journal that somebody touched', () => {
         bytes[index] = (bytes[index] ?? 0) ^ (1 << bit);
         expect((await refusal(() => fold(new Map(files).set(path, bytes), ci.identity))).subject).toBe(path);
       }),
-      { numRuns: 100 },
+      fuzzing(100),
     );
   });
 

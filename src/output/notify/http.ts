@@ -13,11 +13,14 @@ export class Undelivered extends Error {
 }
 
 const patience = 10_000;
+/** Of an answer, in bytes. */
+const largest = 1024 * 1024;
 
 /** An answer's JSON, or null for an empty or other one. Throws `Undelivered`. */
 export async function request(
   url: string,
   options: { method: 'GET' | 'POST' | 'PATCH'; headers?: Record<string, string>; body?: string },
+  limit = patience,
 ): Promise<unknown> {
   const address = addressOf(url, ['https:', 'http:']);
   let response: Response;
@@ -31,17 +34,34 @@ export async function request(
       },
       ...(options.body === undefined ? {} : { body: options.body }),
       redirect: 'error',
-      signal: AbortSignal.timeout(patience),
+      signal: AbortSignal.timeout(limit),
     });
   } catch (error) {
     throw new Undelivered(codeOf(error));
   }
-  const text = await response.text().catch(() => '');
+  const text = await bodyOf(response);
   if (!response.ok) throw new Undelivered(`HTTP ${response.status}`);
   try {
     return JSON.parse(text) as unknown;
   } catch {
     return null;
+  }
+}
+
+/** The text of an answer; empty for one that is cut off or longer than any that is looked at. */
+async function bodyOf(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of response.body ?? []) {
+      size += chunk.length;
+      // leaving the loop hangs up
+      if (size > largest) return '';
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks).toString();
+  } catch {
+    return '';
   }
 }
 

@@ -37,8 +37,22 @@ const pair = ({ handle, value }: Issued): Pair => ({ accessKeyId: handle, secret
 
 async function stsWith(target: Target, login: Login | undefined, maxAttempts: number): Promise<STSClient> {
   const { STSClient } = await import('@aws-sdk/client-sts');
-  return new STSClient(settings(target, login, maxAttempts));
+  const sts = new STSClient(settings(target, login, maxAttempts));
+  sts.middlewareStack.add((next) => (args) => within(target, next(args)), deadline);
+  return sts;
 }
+
+const deadline = { step: 'initialize', name: 'keyturnDeadline' } as const;
+/** The SDK's own time-out ends when the head of an answer is there: a body that stops coming would never end. */
+async function within<T>({ timeout }: Target, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(Object.assign(new Error(), { code: 'ETIMEDOUT' })), timeout + grace);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+/** Milliseconds for the SDK to give up by itself first. */
+const grace = 250;
 
 /** One call, no repetition, a connection of its own: what a value is proven with. */
 export const stsAs = (target: Target, issued: Issued): Promise<STSClient> => stsWith(target, pair(issued), 1);
@@ -78,12 +92,10 @@ export async function clientsFor({ target, actor, admin, login }: IssuedJob): Pr
     },
     { step: 'deserialize', name: 'keyturnHears' },
   );
-  return {
-    heard,
-    sts: await stsWith(target, signer, 3),
-    iam,
-    once: new IAMClient(settings(target, signer, 1)),
-  };
+  const once = new IAMClient(settings(target, signer, 1));
+  for (const client of [iam, once])
+    client.middlewareStack.add((next) => (args) => within(target, next(args)), deadline);
+  return { heard, sts: await stsWith(target, signer, 3), iam, once };
 }
 
 /** One login for every client of a job: a token of GitHub is exchanged once, while it is fresh. */

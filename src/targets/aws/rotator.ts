@@ -19,6 +19,9 @@ import { type actions, allow } from './policy.ts';
 
 type Action = (typeof actions)[number];
 
+/** AWS allows two keys: a list of more pages is no list. */
+const most = 20;
+
 /** One IAM user's access keys. No text of AWS leaves it: only codes. */
 export class AwsRotator implements IssuedRotator {
   readonly #job: IssuedJob;
@@ -60,7 +63,8 @@ export class AwsRotator implements IssuedRotator {
     try {
       const { ListAccessKeysCommand } = await import('@aws-sdk/client-iam');
       const { iam } = await this.#signed();
-      for (let marker: string | undefined; ; ) {
+      let marker: string | undefined;
+      for (let pages = 0; pages < most; pages += 1) {
         const page = await iam.send(
           new ListAccessKeysCommand({
             UserName: this.#job.username,
@@ -77,6 +81,7 @@ export class AwsRotator implements IssuedRotator {
         if (page.IsTruncated !== true || page.Marker === undefined) return { r: 'listed', keys };
         marker = page.Marker;
       }
+      throw Object.assign(new Error(), { code: 'ENDLESS' });
     } catch (error) {
       return this.#no(classify(error), 'iam:ListAccessKeys');
     }

@@ -46,6 +46,7 @@ export async function connect(
     maxPreparedStatements: 1,
     trace: false,
   });
+  refuseDisorder(connection, socket);
   // An error without a listener would end the process, and mysql2 may emit a second one after the first.
   connection.on('error', () => {
     state.open = false;
@@ -72,6 +73,31 @@ export async function connect(
     socket.destroy();
     throw failureOf(error, state.flavour);
   }
+}
+
+/** What mysql2 does with each packet, which its types do not tell. */
+interface Reader {
+  handlePacket(packet?: { sequenceId: number }): void;
+  sequenceId: number;
+}
+
+/**
+ * A server whose packets come out of order is cut off: mysql2 would say so on stderr and take them for answers.
+ * What it throws on the way would end the process.
+ */
+function refuseDisorder(connection: Connection, socket: Socket): void {
+  const reader = connection as unknown as Reader;
+  const handle = reader.handlePacket.bind(connection);
+  const cut = (code: string): void => void socket.destroy(Object.assign(new Error(code), { code }));
+  reader.handlePacket = (packet) => {
+    if (socket.destroyed) return;
+    if (packet !== undefined && packet.sequenceId !== reader.sequenceId) return cut('PROTOCOL_DISORDER');
+    try {
+      handle(packet);
+    } catch {
+      cut('PROTOCOL_BROKEN');
+    }
+  };
 }
 
 const isSocketPath = (host: string): boolean => host.startsWith('/');

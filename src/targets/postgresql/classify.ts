@@ -22,6 +22,7 @@ const words: Record<string, string> = {
   ECONNREFUSED: 'nobody listens there',
   ENOTFOUND: 'the host name is unknown',
   NO_TLS: 'the server speaks no TLS',
+  PROTOCOL: 'what came is not what a PostgreSQL server says',
   SASL: 'the SCRAM exchange failed on our side',
   TIMEOUT: 'no answer in time',
 };

@@ -1,7 +1,9 @@
 /** The only file that knows `pg`, loaded on first use. No pool, no environment, no `.pgpass`. */
+import type { Socket } from 'node:net';
 import { checkServerIdentity } from 'node:tls';
 import type { Client, ClientConfig } from 'pg';
 import type { Credentials, Target } from '../driver.ts';
+import { wholeMessages } from './frames.ts';
 
 /** Why a connection or a statement failed, in codes alone. */
 export interface Failure {
@@ -61,6 +63,7 @@ export async function connect(target: Target, host: string, login: Credentials):
   client.on('error', () => {
     state.alive = false;
   });
+  survive(client);
   client.connection.once('authenticationOk', () => {
     auth.authenticated = true;
   });
@@ -100,6 +103,33 @@ export async function connect(target: Target, host: string, login: Credentials):
       state.alive = false;
       return hangUp(client);
     },
+  };
+}
+
+/**
+ * `pg` reads the server's bytes in a listener, where what it throws at a broken one would end the process: it ends
+ * the connection instead. Its types do not know the method.
+ */
+function survive(client: Client): void {
+  const connection = client.connection as unknown as { attachListeners(stream: Socket): void };
+  const attach = connection.attachListeners.bind(client.connection);
+  connection.attachListeners = (stream) => {
+    const before = new Set(stream.rawListeners('data'));
+    const whole = wholeMessages();
+    attach(stream);
+    for (const listener of stream.rawListeners('data')) {
+      if (before.has(listener)) continue;
+      stream.removeListener('data', listener as () => void);
+      stream.on('data', (bytes) => {
+        if (stream.destroyed) return;
+        try {
+          const messages = whole(bytes);
+          if (messages.length > 0) listener.call(stream, messages);
+        } catch {
+          stream.destroy(Object.assign(new Error('broken'), { code: 'PROTOCOL' }));
+        }
+      });
+    }
   };
 }
 
