@@ -17,7 +17,7 @@ import { KeyturnError } from './errors.ts';
 import { type GitRepository, openRepository } from './git/open.ts';
 import type { Host } from './host.ts';
 import { loadManifests } from './manifests/load.ts';
-import type { Desired } from './manifests/model.ts';
+import type { Desired, RotatedSecret, Target } from './manifests/model.ts';
 import { askPassphrase } from './output/ask.ts';
 import { type Identity, loadIdentity, writerOf } from './state/identity.ts';
 import { Ledger } from './state/ledger.ts';
@@ -26,7 +26,7 @@ import type { Binding, Claim } from './state/model.ts';
 import { type SessionNote, sessionsOf } from './state/sessions.ts';
 import { resolveValue } from './state/values.ts';
 import { isOpen, readRequests, type Wish } from './state/wishes.ts';
-import { driverOf } from './targets/registry.ts';
+import { type Driver, driverOf } from './targets/registry.ts';
 import { asReconciler, asWorkflow } from './targets/web/authenticate.ts';
 
 export interface Session {
@@ -144,17 +144,20 @@ export interface PlanRequest {
 /** Where every secret's credential would be sent, as its driver reads the manifests. */
 export async function bindingsOf(desired: Desired): Promise<Map<string, Binding>> {
   const bindings = new Map<string, Binding>();
-  const types = new Set([...desired.targets.values()].map((target) => target.type));
-  const drivers = new Map(
-    await Promise.all([...types].map(async (type) => [type, await driverOf(type)] as const)),
-  );
+  const drivers = new Map<string, Driver>();
+  const driverFor = async (target: Target, { rotator }: RotatedSecret): Promise<Driver> => {
+    const kind = `${target.type}/${rotator}`;
+    const driver = drivers.get(kind) ?? (await driverOf(target.type, rotator));
+    drivers.set(kind, driver);
+    return driver;
+  };
   for (const secret of desired.secrets.values()) {
     const target = desired.targets.get(secret.target);
-    const driver = target && drivers.get(target.type);
+    const driver = target && (await driverFor(target, secret));
     if (driver) bindings.set(secret.name, boundTo(driver, target, secret));
     for (const host of secret.hosts ?? []) {
       const one = desired.targets.get(host);
-      const its = one && drivers.get(one.type);
+      const its = one && (await driverFor(one, secret));
       if (its) bindings.set(hostKey(secret.name, host), its.binding(one, secret.account));
     }
   }

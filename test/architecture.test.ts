@@ -53,6 +53,8 @@ const doors: Record<string, Door> = {
   mysql2: { places: ['src/targets/mysql/'], heavy: true },
   pg: { places: ['src/targets/postgresql/'], heavy: true },
   '@aws-sdk': { places: ['src/targets/aws/'], heavy: true },
+  '@azure': { places: ['src/targets/azure/'], heavy: true },
+  '@microsoft': { places: ['src/targets/azure/'], heavy: true },
   'age-encryption': { places: ['src/age/age.ts'], heavy: true },
   ssh2: { places: ['src/age/ssh-key-file.ts', 'src/targets/ssh/'], heavy: true },
   '@noble/curves': { places: ['src/age/ssh.ts'], heavy: true },

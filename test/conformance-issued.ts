@@ -1,9 +1,24 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Secret } from '../src/secret.ts';
-import type { Issued, IssuedDriver, IssuedJob, IssuedRotator, IssueResult } from '../src/targets/issued.ts';
+import type {
+  Issued,
+  IssuedDriver,
+  IssuedJob,
+  IssuedRotator,
+  IssueResult,
+  Issuing,
+} from '../src/targets/issued.ts';
 import { closedPort } from './servers/cut-proxy.ts';
 
 export type Actor = IssuedJob['actor'];
+
+/** What a value is asked for with: of targets that mark, the mark. */
+export const asking: Issuing = {
+  uid: '01JD0000000000000000000000',
+  claim: '01JE0000000000000000000000',
+  n: 1,
+  until: '2099-01-01T00:00:00.000Z',
+};
 
 /** What becomes of the next request that makes a value. */
 export type IssueFault =
@@ -74,7 +89,7 @@ export function describeIssuer(name: string, fixture: IssuedFixture, more: () =>
     said.push(result);
     return result;
   };
-  const ask = (rotator: IssuedRotator): Promise<IssueResult> => heard(rotator.issue());
+  const ask = (rotator: IssuedRotator): Promise<IssueResult> => heard(rotator.issue(asking));
   const issue = async (rotator: IssuedRotator): Promise<Issued> => {
     const result = await ask(rotator);
     if (result.r !== 'issued') throw new Error(`${result.r} ${result.code}`);

@@ -92,7 +92,7 @@ async function approval(
   const known = recordOf(secret, ledger.state.records);
   const target = desired.targets.get(secret.target);
   if (!target) throw new Error(`${secret.name} has no target`);
-  const record = known ?? blank(secret, target, await driverOf(target.type), world);
+  const record = known ?? blank(secret, target, await driverOf(target.type, secret.rotator), world);
   // those who are in already too: the record may be the first one that knows a reconciler
   const to = approvedFor(record, [...already, ...waiting]);
   return { uid: record.uid, name: record.name, from: known, to, writes: [] };

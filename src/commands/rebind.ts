@@ -24,7 +24,7 @@ export const rebind: Command<[string]> = async (context, name) => {
   const record = findRecord(session, name);
   if (!secret || !target) throw new KeyturnError(name, 'has no manifest', { hint: 'restore it first' });
   if (secret.hosts !== undefined) return rebindHosts(context, session, secret, record);
-  const binding = boundTo(await driverOf(target.type), target, secret);
+  const binding = boundTo(await driverOf(target.type, secret.rotator), target, secret);
   const differences = Object.entries(binding).filter(
     ([key, value]) => record.binding[key as keyof typeof binding] !== value,
   );
@@ -72,7 +72,7 @@ async function rebindHosts(
   for (const host of placesOf(secret)) {
     const target = session.desired.targets.get(host);
     if (!target) continue;
-    const binding = (await driverOf(target.type)).binding(target, secret.account);
+    const binding = (await driverOf(target.type, secret.rotator)).binding(target, secret.account);
     const was = known[host]?.binding;
     const change = was ? bindingChange(was, binding) : `is new, at ${binding.host}:${binding.port}`;
     if (change === null) continue;
@@ -80,7 +80,7 @@ async function rebindHosts(
     context.console.words(`  ${host}: ${change}`);
   }
   const first = session.desired.targets.get(secret.target);
-  const binding = first ? boundTo(await driverOf(first.type), first, secret) : record.binding;
+  const binding = first ? boundTo(await driverOf(first.type, secret.rotator), first, secret) : record.binding;
   const sessions = newPlaces(record.binding, binding);
   if (sessions !== null) context.console.words(`  ${sessions}`);
   if (bindings.size === 0 && sessions === null) {

@@ -8,6 +8,7 @@ import type { Action } from '../engine/model.ts';
 import { makeRepair, type Repair } from '../engine/repair.ts';
 import { KeyturnError } from '../errors.ts';
 import { applyPlan, makePlan, refuseUnpublished, type Session } from '../run.ts';
+import { Secret } from '../secret.ts';
 import { unlocked } from '../state/bookkeeping.ts';
 import type { Change } from '../state/ledger.ts';
 import type { SecretRecord } from '../state/model.ts';
@@ -84,7 +85,9 @@ export const adopt: Command<[string]> = async (context, name) => {
       hint: `keyturn recover ${name} settles it; if its owner is gone for good, keyturn unlock ${name} first`,
       exit: 3,
     });
-  const value = await readValue(context, `Value of ${name}`);
+  // a storage key is read from its account
+  const shown = secret.rotator === 'storage-key';
+  const value = shown ? new Secret('') : await readValue(context, `Value of ${name}`);
   const v = record ? nextVersion(record) : 1;
   const action: Action = {
     verb: 'adopt',

@@ -67,7 +67,7 @@ export async function arrange(host: Host, name: string, wish: Wish): Promise<Arr
   const [own, authority] = values;
   if (own === undefined) throw new Error('not read');
   const check = async (published: Published): Promise<void> => {
-    const bound = boundTo(await driverOf(declared.type), declared, secret);
+    const bound = boundTo(await driverOf(declared.type, secret.rotator), declared, secret);
     const change = bindingChange(published.binding, bound) ?? newPlaces(published.binding, bound);
     if (change !== null)
       throw new KeyturnError(name, `may not be sent there: ${change}`, {

@@ -1,12 +1,13 @@
 /** Takes over a credential that exists: the target is asked by one login and never changed. */
 import { KeyturnError } from '../errors.ts';
-import type { Desired, RotatedSecret } from '../manifests/model.ts';
+import type { Desired, RotatedSecret, Target } from '../manifests/model.ts';
 import type { Secret } from '../secret.ts';
 import { hostsRebound, hostsSettled } from '../state/hosts.ts';
 import { approvalsOf, named } from '../state/readers.ts';
 import { adopted } from '../state/transitions.ts';
 import { hostPointers } from '../state/version-file.ts';
 import type { Probe, RotationJob } from '../targets/driver.ts';
+import type { Issued, IssuedDriver } from '../targets/issued.ts';
 import type { Driver } from '../targets/registry.ts';
 import { keep } from './attempt.ts';
 import { declaredFor } from './audience.ts';
@@ -14,9 +15,10 @@ import { base, notNow } from './conclude.ts';
 import { admitted, at as alone } from './hosts.ts';
 import { logIn, together } from './login.ts';
 import type { Action } from './model.ts';
-import { blank } from './prepare.ts';
+import { blank, changesItself } from './prepare.ts';
+import { adoptSlot } from './read-slot.ts';
 import type { Done } from './upkeep.ts';
-import { audienceNow, recordNamed, routeTo, type World } from './world.ts';
+import { audienceNow, recordNamed, routeTo, targetCredentials, type World } from './world.ts';
 
 /** Records a value that the target accepts already. The target is asked by one login and never changed. */
 export async function adopt(
@@ -29,7 +31,8 @@ export async function adopt(
 ): Promise<Done> {
   const target = desired.targets.get(secret.target);
   if (!target) throw new Error(`${secret.name} has no target`);
-  const driver = await world.driver(target.type);
+  const driver = await world.driver(target.type, secret.rotator);
+  if (driver.machine === 'slots') return adoptSlot(action, secret, driver, desired, world);
   const record = recordNamed(world, desired, secret.name) ?? blank(secret, target, driver, world);
   const known = world.ledger.record(record.uid);
   const name = username ?? secret.account.usernames[0];
@@ -37,8 +40,8 @@ export async function adopt(
   const mark = { uid: record.uid, version: action.to ?? 1 };
   const handle = secret.initial?.handle;
   if (driver.machine === 'issued' && handle === undefined)
-    throw new KeyturnError(secret.name, 'has no id of the access key to adopt', {
-      hint: 'write initial: { accessKeyId: …, secretAccessKey: … } in its manifest',
+    throw new KeyturnError(secret.name, `has no ${driver.handleField} of the value to adopt`, {
+      hint: `write initial: { ${driver.handleField}: …, … } in its manifest`,
     });
   const answers: { host: string; probe: Probe }[] = [];
   for (const host of admitted(secret, record)) {
@@ -74,6 +77,20 @@ export async function adopt(
     const ended = notNow(action, known ?? (human ? record : undefined), outcome, world.clock.now());
     return { action, ...ended, change: ended.change && { ...ended.change, from: known } };
   }
+  const listed =
+    driver.machine === 'issued' && driver.marks && handle !== undefined
+      ? await listedAs({ handle, value }, driver, target, secret, desired, world)
+      : {};
+  if (listed === null) {
+    const detail = `the application has no ${driver.machine === 'issued' ? driver.handleField : ''} ${handle}`;
+    const outcome = keep(
+      'adopt',
+      'unknown-handle',
+      { code: 'NOT_LISTED', detail },
+      { left: 'unchanged', outcome: 'human', hint: 'correct it: the value belongs to another one' },
+    );
+    return { action, ...notNow(action, known, outcome, world.clock.now()) };
+  }
   const v = (action.to ?? 1) as number;
   const audience = audienceNow(secret, record, desired, world);
   const { write, sealed } = await world.ledger.seal(
@@ -87,7 +104,7 @@ export async function adopt(
     at,
     username: name,
     sealed,
-    ...(driver.machine === 'issued' && handle !== undefined ? { handle } : {}),
+    ...(driver.machine === 'issued' && handle !== undefined ? { handle, ...listed } : {}),
     verified: { at, how: 'login' },
     rotateToken: secret.rotateToken ?? null,
     protected: secret.deleteProtection,
@@ -118,6 +135,26 @@ export async function adopt(
   };
 }
 
+/** What the target says of the value by its name, as far as anybody may ask; null where it lists no such value. */
+async function listedAs(
+  login: Issued,
+  driver: IssuedDriver,
+  target: Target,
+  secret: RotatedSecret,
+  desired: Desired,
+  world: World,
+): Promise<{ expiresAt?: string } | null> {
+  const [username] = secret.account.usernames;
+  const given = changesItself(secret) ? null : await targetCredentials(world, desired, target);
+  if (given?.r === 'unresolved') return {};
+  const actor = given === null ? 'self' : 'target';
+  const rotator = driver.rotator({ target, username, actor, admin: given?.credentials, login });
+  const listing = await rotator.list().finally(() => rotator.close());
+  if (listing.r !== 'listed') return {};
+  const key = listing.keys.find(({ handle }) => handle === login.handle);
+  return key ? { ...(key.expiresAt === undefined ? {} : { expiresAt: key.expiresAt }) } : null;
+}
+
 /** What readers may ask for beside the value. */
 async function fieldsOf(
   driver: Driver,
@@ -126,5 +163,6 @@ async function fieldsOf(
   mark: RotationJob['mark'],
 ): Promise<Record<string, string>> {
   if (driver.machine === 'chosen') return (await driver.describe?.(value, mark)) ?? {};
+  if (driver.machine === 'slots') return {};
   return handle === undefined ? {} : { [driver.handleField]: handle };
 }

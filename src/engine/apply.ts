@@ -10,14 +10,17 @@ import { SpareLogins } from '../targets/spare.ts';
 import { base, type Conclusion, conclude, notNow, redraws } from './conclude.ts';
 import { concludeHosts } from './conclude-hosts.ts';
 import { concludeIssued } from './conclude-issued.ts';
+import { concludeSlot } from './conclude-slot.ts';
 import type { Action, Plan, Result } from './model.ts';
 import { effective } from './plan.ts';
 import { type Item, type Prepared, prepare } from './prepare.ts';
+import { reread } from './read-slot.ts';
 import { endedBy } from './retire-issued.ts';
 import { rotateChosen } from './rotate-chosen.ts';
 import { rotateGiven } from './rotate-given.ts';
 import { rotateHosts } from './rotate-hosts.ts';
 import { rotateIssued } from './rotate-issued.ts';
+import { rotateSlot } from './rotate-slot.ts';
 import { failureResult } from './trouble.ts';
 import { upkeep } from './upkeep.ts';
 import { credentialSecrets, type World } from './world.ts';
@@ -68,8 +71,12 @@ function phases(
   ].filter((phase) => phase.actions.length > 0);
 }
 
-type Concluded = Conclusion & { item: Item };
 type Carried = Extract<Prepared, { r: 'ready' }>['attempt'];
+type Concluded = Conclusion & {
+  item: Item;
+  /** Somebody else had the claim before or has it now: what is at the target is looked at once more. */
+  again?: { always: boolean; look: () => Promise<boolean> };
+};
 
 async function rotateAll(
   actions: readonly Action[],
@@ -104,8 +111,9 @@ async function rotateAll(
       concluded,
       world,
     );
-    for (const { item, result, redraw, change } of concluded) {
-      const settled = outcome ? told(result, change, outcome) : result;
+    for (const { item, result, redraw, change, again } of concluded) {
+      const pushed = outcome ? told(result, change, outcome) : result;
+      const settled = again && (again.always || pushed !== result) ? await after(pushed, again.look) : pushed;
       if (redraw && settled === result && item.refusals + 1 < redraws && item.action.restore === undefined)
         queue.push({ ...item, refusals: item.refusals + 1, action: { ...item.action, verb: 'rotate' } });
       else done(settled);
@@ -122,7 +130,9 @@ async function rotateAll(
     });
     if (mine.length > 0) await world.ledger.refresh().catch(() => undefined);
     concluded = await Promise.all(
-      mine.map(({ item, attempt }) => sideBySide(item.secret.target, () => carryOut(item, attempt, world))),
+      mine.map(({ item, attempt }) =>
+        sideBySide(item.secret.target, () => carryOut(item, attempt, desired, world)),
+      ),
     );
   }
 }
@@ -143,11 +153,18 @@ async function prepareSafely(
   }
 }
 
-async function carryOut(item: Item, attempt: Carried, world: World): Promise<Concluded> {
+async function carryOut(item: Item, attempt: Carried, desired: Desired, world: World): Promise<Concluded> {
   try {
     if (attempt.machine === 'hosts') {
       const outcomes = await rotateHosts(attempt, world);
       return { item, ...concludeHosts(item.action, attempt, outcomes, world.ledger, world.clock.now()) };
+    }
+    if (attempt.machine === 'slots') {
+      const outcome = await rotateSlot(attempt, world);
+      const conclusion = concludeSlot(item.action, attempt, outcome, world.ledger, world.clock.now());
+      const { secret, driver, record } = attempt;
+      const always = outcome.r === 'lost' || (record.pending?.claim.attempt ?? 1) > 1;
+      return { item, ...conclusion, again: { always, look: () => reread(secret, driver, desired, world) } };
     }
     if (attempt.machine === 'issued') {
       const outcome = await rotateIssued(attempt, world);
@@ -162,6 +179,18 @@ async function carryOut(item: Item, attempt: Carried, world: World): Promise<Con
   } finally {
     await attempt.rotator.close();
   }
+}
+
+async function after(result: Result, look: () => Promise<boolean>): Promise<Result> {
+  const found = await look().catch(() => false);
+  return found
+    ? {
+        ...result,
+        outcome: 'done',
+        left: 'changed',
+        detail: 'two runs renewed it: what it holds now is recorded',
+      }
+    : result;
 }
 
 /** Claims of this wave and conclusions of the last, in one segment. Null when there was nothing to say. */

@@ -41,7 +41,7 @@ export async function beginIssued(
   await rotator.close();
   if (preflight.r !== 'ready') return no(unfit(preflight));
   const before = baseline(record, preflight.keys);
-  const full = noPlace(record, preflight.keys, before, secret, driver.limit);
+  const full = driver.marks ? null : noPlace(record, preflight.keys, before, secret, driver.limit);
   if (full) return no(full);
   const next = claimed(record, {
     v: nextVersion(record),
@@ -108,6 +108,7 @@ function ready(
     replay,
     claimedAt: world.clock.monotonic(),
     gone: new Set(),
+    asked: 0,
   };
   return { r: 'ready', warnings, change, attempt };
 }

@@ -142,7 +142,7 @@ export const newClaim = (world: World): Omit<Claim, 'attempt'> => ({
 });
 
 /** Of an alternating pair the one not in use; a crash never touches the user that consumers log in with. */
-function nextUsername(secret: RotatedSecret, record: SecretRecord): string {
+export function nextUsername(secret: RotatedSecret, record: SecretRecord): string {
   const [first, second] = secret.account.usernames;
   if (second === undefined || record.current === null) return first;
   return versionOf(record, record.current).username === first ? second : first;

@@ -58,11 +58,11 @@ async function askAt(
 ): Promise<Probe | string> {
   const target = desired.targets.get(secret.target);
   if (!target) return `there is no target ${secret.target}`;
-  const driver = await world.driver(target.type);
+  const driver = await world.driver(target.type, secret.rotator);
   const moved = bindingChange(bound ?? record.binding, driver.binding(target, secret.account));
   if (moved !== null) return `${moved}; keyturn rebind ${secret.name} if that is right`;
   const { value } = await world.ledger.readVersion(record, current);
-  const login = driver.machine === 'chosen' && (await targetCredentials(world, desired, target));
+  const login = driver.machine !== 'issued' && (await targetCredentials(world, desired, target));
   const { route } = await routeTo(world, desired, target);
   const { username, handle } = versionOf(record, current);
   return logIn(driver, {

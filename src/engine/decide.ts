@@ -28,6 +28,7 @@ import type { SessionNote } from '../state/sessions.ts';
 import { nextVersion, versionOf } from '../state/transitions.ts';
 import { type Audience, audienceOf, type Gate, readerChange, rekeyWords } from './audience.ts';
 import { newPlaces } from './binding.ts';
+import { expiryReason } from './expiry.ts';
 import { begin, isBlank, waiting } from './first-version.ts';
 import { admitted, comingAndGoing, movedPlace, progress, straggling } from './hosts.ts';
 import type { Action, Verb } from './model.ts';
@@ -109,6 +110,8 @@ export function decide(
     );
   const rotation = rotate(secret, record, audience, now, observed, act);
   if (rotation) actions.push(rotation);
+  const end = rotation ? null : expiryReason(secret, record, nextDue(secret, record), now);
+  if (end) actions.push(act('hold', end));
   if (rekey && rotation?.verb !== 'rotate') actions.push(act('rekey', rekey));
   return [...actions, ...asked];
 }

@@ -5,6 +5,7 @@ import type { SecretRecord } from '../state/model.ts';
 import { currentPath, hostPointers, valuePath } from '../state/version-file.ts';
 import type { Credentials } from '../targets/driver.ts';
 import type { IssuedDriver } from '../targets/issued.ts';
+import type { SlotDriver } from '../targets/slots.ts';
 import { bindingChange } from './binding.ts';
 import { standIn } from './orphans.ts';
 import { keyed } from './prepare.ts';
@@ -35,12 +36,13 @@ export type Ended =
 export async function endAtTarget(record: SecretRecord, desired: Desired, world: World): Promise<Ended> {
   const target = desired.targets.get(record.target);
   if (!target) return { r: 'left', detail: `there is no target ${record.target} any more` };
-  const driver = await world.driver(target.type);
   const secret = standIn(record, 'target', target);
+  const driver = await world.driver(target.type, secret.rotator);
   const moved = bindingChange(record.binding, driver.binding(target, secret.account));
   if (moved !== null) return { r: 'left', detail: `${record.target} is not where it was bound to: ${moved}` };
   const login = await targetCredentials(world, desired, target);
   if (login.r === 'unresolved') return { r: 'unreachable', detail: login.reason };
+  if (driver.machine === 'slots') return endSlots(record, target, secret, driver, login.credentials);
   if (driver.machine === 'issued') return endIssued(record, target, secret, driver, login.credentials);
   if (!login.credentials) return { r: 'left', detail: `${record.target} has no credentials to do it with` };
   const { route } = await routeTo(world, desired, target);
@@ -64,6 +66,28 @@ export async function endAtTarget(record: SecretRecord, desired: Desired, world:
     if (result.r === 'unreachable') return { r: 'unreachable', detail: result.detail };
   }
   return { r: 'retired', detail: `${record.target} accepts no value of it any more` };
+}
+
+/** Slots cannot be emptied: what this record knows of them stops working. */
+async function endSlots(
+  record: SecretRecord,
+  target: Target,
+  { account }: RotatedSecret,
+  driver: SlotDriver,
+  admin: Credentials | undefined,
+): Promise<Ended> {
+  const rotator = driver.rotator({ target, admin, account });
+  try {
+    const known = Object.values(record.versions).map(({ username }) => username);
+    for (const slot of new Set(known.filter((name) => account.usernames.some((one) => one === name)))) {
+      const result = await rotator.renew(slot);
+      if (result.r === 'refused') return { r: 'left', detail: result.detail };
+      if (result.r !== 'renewed') return { r: 'unreachable', detail: result.detail };
+    }
+  } finally {
+    await rotator.close();
+  }
+  return { r: 'retired', detail: `${record.target} holds new values that nobody has read` };
 }
 
 /** Every value of the record goes; what the target holds besides is somebody else's. */

@@ -20,6 +20,8 @@ export function begin(
   const flagged = observed.wishes.get(secret.name);
   if (secret.initial)
     return { ...blank, verb: 'adopt', to: 1, reason: 'new here: records the initial value, changes nothing' };
+  if (secret.rotator === 'storage-key')
+    return { ...blank, verb: 'adopt', to: 1, reason: 'new here: reads the key as it is, changes nothing' };
   if (secret.authenticateAs === 'user')
     return {
       ...blank,

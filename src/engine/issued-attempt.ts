@@ -14,6 +14,10 @@ export interface IssuedAttempt extends UnderWay {
   readers: Reader[];
   /** What this run has removed: a list that lags may still show it. */
   gone: Set<string>;
+  /** Values that this run has asked for. */
+  asked: number;
+  /** Wall time of the last question that was not answered. */
+  lostAt?: number;
 }
 
 export type IssuedOutcome =

@@ -6,6 +6,8 @@
  * | of the current or the pending version               | in use     | never                           |
  * | named as a victim before                            | condemned  | at once                         |
  * | of another version                                  | former     | when its place is needed        |
+ * | of none; it says that it was made for this record   | orphan     | at once                         |
+ * | of none; values say so, and it does not             | foreign    | never                           |
  * | of none; the account is all ours                    | orphan     | at once, if nobody uses it      |
  * | of none; made since the claim and never used        | orphan     | at once                         |
  * | of none otherwise                                   | foreign    | never                           |
@@ -17,14 +19,15 @@ import type { IssuedKey, LastUse } from '../targets/issued.ts';
 import { clockSkew } from './decide.ts';
 import { lease } from './world.ts';
 
-export type Standing = 'in use' | 'condemned' | 'former' | 'unexplained';
+export type Standing = 'in use' | 'condemned' | 'former' | 'orphan' | 'foreign' | 'unexplained';
 
-export function standing(record: SecretRecord, { handle }: IssuedKey): Standing {
+/** `marks`: every value of ours says for good which record it was made for. */
+export function standing(record: SecretRecord, { handle, madeFor }: IssuedKey, marks = false): Standing {
   if (inUse(record, handle)) return 'in use';
   if (record.pending?.victims.includes(handle)) return 'condemned';
-  return Object.values(record.versions).some((version) => version.handle === handle)
-    ? 'former'
-    : 'unexplained';
+  if (Object.values(record.versions).some((version) => version.handle === handle)) return 'former';
+  if (marks) return madeFor === record.uid ? 'orphan' : 'foreign';
+  return 'unexplained';
 }
 
 /**

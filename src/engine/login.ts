@@ -3,6 +3,7 @@ import type { RotatedSecret, Target } from '../manifests/model.ts';
 import type { Secret } from '../secret.ts';
 import type { Credentials, Probe, RotationJob } from '../targets/driver.ts';
 import type { Driver } from '../targets/registry.ts';
+import { fingerprintOf } from '../targets/slots.ts';
 import { keyed } from './prepare.ts';
 
 export interface Login {
@@ -34,6 +35,22 @@ export async function logIn(driver: Driver, { secret, value, handle, ...login }:
     const issued = { handle: handle ?? '', value };
     const rotator = driver.rotator({ target, username, actor: 'self', admin: undefined, login: issued });
     return rotator.verify(issued).finally(() => rotator.close());
+  }
+  if (driver.machine === 'slots') {
+    const { target, admin, username, mark } = login;
+    const rotator = driver.rotator({ target, admin, account: secret.account });
+    const reading = await rotator.read().finally(() => rotator.close());
+    if (reading.r !== 'read')
+      return {
+        r: reading.r === 'refused' ? 'inconclusive' : 'unreachable',
+        code: reading.code,
+        detail: reading.detail,
+      };
+    const live = reading.slots.find(({ name }) => name === username);
+    const same = live && fingerprintOf(mark.uid, live.value) === fingerprintOf(mark.uid, value);
+    return same
+      ? { r: 'ok', code: 'OK', detail: `${username} holds it` }
+      : { r: 'denied', code: 'OTHER', detail: `${username} holds another value: somebody renewed it` };
   }
   const rotator = driver.rotator({
     ...login,

@@ -13,6 +13,11 @@ import type { World } from './world.ts';
 
 /** More than any account holds: a list that never comes to rest is no reason to go on. */
 const rounds = 24;
+/** A list that lacks what a lost answer may have made is read this often, with a pause before each time. */
+const waits = 3;
+const settling = 5_000;
+/** From when on a list that lacks a value can be believed. */
+export const believable = 10 * 60_000;
 
 /** Null when a value may be issued now; the fence was passed a moment ago. */
 export async function makeRoom(attempt: IssuedAttempt, world: World): Promise<Keep | Lost | null> {
@@ -26,7 +31,12 @@ export async function makeRoom(attempt: IssuedAttempt, world: World): Promise<Ke
       return keep('list', listing.why, listing, { outcome: 'human', hint: listing.hint });
     const keys = listing.keys.filter(({ handle }) => !attempt.gone.has(handle));
     const victim = await nextVictim(attempt, keys, world);
-    if (victim === null) return null;
+    if (victim === null) {
+      if (!mayLag(attempt, world)) return null;
+      if (round >= waits) return unsettled;
+      await world.clock.sleep(settling);
+      continue;
+    }
     if ('r' in victim) return victim;
     const stopped = await remove(attempt, victim.key, victim.named, world);
     if (stopped) return stopped;
@@ -39,6 +49,18 @@ export async function makeRoom(attempt: IssuedAttempt, world: World): Promise<Ke
 
 type Victim = { key: IssuedKey; named: boolean };
 
+/** An answer was lost a short while ago, and what it made, if it made something, has not been seen yet. */
+function mayLag({ driver, replay, record, gone, lostAt }: IssuedAttempt, world: World): boolean {
+  if (!driver.marks || !replay || gone.size > 0) return false;
+  const claimedAt = Date.parse(record.versions[record.pending?.v ?? 0]?.createdAt ?? '');
+  return world.clock.now().getTime() - Math.max(claimedAt, lostAt ?? 0) < believable;
+}
+
+const unsettled = keep('list', 'unsettled', {
+  code: 'LAG',
+  detail: 'an answer was lost, and the target may not list yet what it made',
+});
+
 async function nextVictim(
   attempt: IssuedAttempt,
   keys: readonly IssuedKey[],
@@ -48,13 +70,16 @@ async function nextVictim(
   const condemnedKey = keys.find((key) => standing(record, key) === 'condemned');
   if (condemnedKey) return { key: condemnedKey, named: true };
   const foreign: string[] = [];
-  for (const key of keys.filter((k) => standing(record, k) === 'unexplained')) {
+  const orphan = keys.find((key) => standing(record, key, driver.marks) === 'orphan');
+  if (orphan) return { key: orphan, named: false };
+  for (const key of keys.filter((k) => standing(record, k, driver.marks) === 'unexplained')) {
     if (policy.exclusive) return (await spared(attempt, key, world)) ?? { key, named: false };
     if (isNew(record, key, keys) && neverUsed(await rotator.lastUsedAt(key.handle)))
       return { key, named: false };
     foreign.push(key.handle);
   }
-  if (keys.length < driver.limit) return null;
+  if (keys.filter((key) => standing(record, key, driver.marks) !== 'foreign').length < driver.limit)
+    return null;
   const former = firstToGo(record, keys);
   if (former)
     return (former.active && (await spared(attempt, former, world))) || { key: former, named: false };
@@ -84,8 +109,8 @@ export const noRoom = (foreign: readonly string[], limit: number): Keep => {
 
 /** Who still uses it is told, or, where the manifest says so, decides. */
 async function spared(attempt: IssuedAttempt, key: IssuedKey, world: World): Promise<Keep | null> {
-  const { policy, rotator, secret } = attempt;
-  if (!key.active) return null;
+  const { policy, rotator, secret, driver } = attempt;
+  if (!key.active || driver.disables === false) return null;
   const use = await rotator.lastUsedAt(key.handle);
   if (!isUsed(use, policy.stillInUseWindow, world.clock.now())) return null;
   const words =
@@ -119,7 +144,7 @@ async function remove(
     const problem = await journal(attempt, handle, world);
     if (problem) return problem;
   }
-  if (key.active) {
+  if (key.active && attempt.driver.disables !== false) {
     const disabled = await attempt.rotator.disable(handle);
     await world.failpoint('victim.afterDisable');
     if (disabled.r !== 'done') return undone(disabled);

@@ -1,5 +1,5 @@
 /** A manifest was removed while its rotation was under way: the record has all that it takes to end it (protocol F44). PURE. */
-import type { Desired, RotatedSecret, Target } from '../manifests/model.ts';
+import { type Desired, type RotatedSecret, rotators, type Target } from '../manifests/model.ts';
 import type { SecretRecord, State } from '../state/model.ts';
 
 /** `desired` with a stand-in for every pending record that no manifest declares any more. It rotates nothing by itself. */
@@ -17,7 +17,8 @@ export function withOrphans(desired: Desired, state: State): Desired {
 /** What a manifest for this record would say; nothing of it rotates by itself. */
 export function standIn(record: SecretRecord, actor: 'self' | 'target', target: Target): RotatedSecret {
   const accounts = record.binding.account.split('|').map((account) => {
-    if (target.type === 'aws') return { username: account.slice(account.indexOf('/') + 1), host: undefined };
+    if (target.aws || target.azure)
+      return { username: account.slice(account.lastIndexOf('/') + 1), host: undefined };
     const at = target.type === 'mysql' ? account.lastIndexOf('@') : -1;
     return at < 0
       ? { username: account, host: undefined }
@@ -75,10 +76,8 @@ export function standIn(record: SecretRecord, actor: 'self' | 'target', target: 
   };
 }
 
-function rotatorOf({ rotator }: SecretRecord): RotatedSecret['rotator'] {
-  if (rotator.endsWith('/target')) return 'target';
-  return rotator.endsWith('/ssh-key') ? 'ssh-key' : 'password';
-}
+const rotatorOf = ({ rotator }: SecretRecord): RotatedSecret['rotator'] =>
+  rotators.find((one) => rotator.endsWith(`/${one}`)) ?? 'password';
 
 /** A key pair stays one, of whatever kind: a pending value is never drawn again. */
 function keyOf({ name, rotator }: SecretRecord, target: Target): Pick<RotatedSecret, 'keyType'> {

@@ -194,8 +194,10 @@ function group(actions: readonly Action[], desired: Desired): PlanGroup[] {
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 /** `mysql, db.internal:3306`; of AWS the account says more than the endpoint. */
-export const labelOf = ({ type, host, port, aws }: Target): string =>
-  aws ? `${type}, ${aws.accountId}` : `${type}, ${host}:${port}`;
+export function labelOf({ type, host, port, aws, azure }: Target): string {
+  const place = aws?.accountId ?? azure?.storage?.name ?? azure?.tenantId;
+  return `${type}, ${place ?? `${host}:${port}`}`;
+}
 
 const targetWarnings = (target: Target): string[] =>
   target.tls.mode === 'disable' ? ['TLS is disabled: credentials travel in clear text'] : [];

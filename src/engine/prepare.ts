@@ -12,11 +12,13 @@ import { begin, newClaim } from './begin.ts';
 import { beginGiven, resumeGiven } from './begin-given.ts';
 import { prepareHosts } from './begin-hosts.ts';
 import { beginIssued, resumeIssued } from './begin-issued.ts';
+import { beginSlot, resumeSlot } from './begin-slot.ts';
 import { boundTo } from './binding.ts';
 import type { GivenAttempt } from './given-attempt.ts';
 import type { HostsAttempt } from './hosts-attempt.ts';
 import type { IssuedAttempt } from './issued-attempt.ts';
 import type { Action } from './model.ts';
+import type { SlotAttempt } from './slot-attempt.ts';
 import { audienceNow, recordNamed, routeTo, targetCredentials, type World } from './world.ts';
 
 export interface Item {
@@ -30,7 +32,7 @@ export type Prepared =
   /** `attempt.record` is `change.to`: enter the machine once it is pushed. */
   | {
       r: 'ready';
-      attempt: Attempt | GivenAttempt | HostsAttempt | IssuedAttempt;
+      attempt: Attempt | GivenAttempt | HostsAttempt | IssuedAttempt | SlotAttempt;
       change: Change;
       warnings: string[];
     }
@@ -47,6 +49,7 @@ export type Base = Pick<
   | 'admin'
   | 'retain'
   | 'keyType'
+  | 'login'
   | 'jump'
   | 'custom'
   | 'caller'
@@ -60,7 +63,7 @@ export async function prepare(item: Item, desired: Desired, world: World): Promi
   const { secret } = item;
   const target = desired.targets.get(secret.target);
   if (!target) throw new Error(`${secret.name} has no target`);
-  const driver = await world.driver(target.type);
+  const driver = await world.driver(target.type, secret.rotator);
   const record = recordNamed(world, desired, secret.name) ?? blank(secret, target, driver, world);
   const pending = item.action.verb === 'resume' ? record.pending : null;
   const actor = pending?.actor ?? (changesItself(secret) ? 'self' : 'target');
@@ -82,6 +85,11 @@ export async function prepare(item: Item, desired: Desired, world: World): Promi
   if (driver.machine === 'issued') {
     const whole = { target, actor, admin: login?.credentials, uses: login?.uses ?? [] };
     const enter = pending ? resumeIssued : beginIssued;
+    return enter(item, record, driver, whole, desired, world);
+  }
+  if (driver.machine === 'slots') {
+    const whole = { target, actor, admin: login?.credentials, uses: login?.uses ?? [] };
+    const enter = pending ? resumeSlot : beginSlot;
     return enter(item, record, driver, whole, desired, world);
   }
   const base: Base = {
@@ -164,11 +172,12 @@ function overtaken({ action, refusals }: Item, record: SecretRecord): boolean {
   return record.pending !== null || (refusals === 0 && record.current !== action.from);
 }
 
-/** Where the value is a key pair, or somebody else's business, what a driver is told of it. */
-export const keyed = (secret: RotatedSecret): Pick<RotationJob, 'keyType' | 'custom'> => {
-  const { keyType, custom, name: itemName, passwordPolicy: policy } = secret;
+/** What a driver is told of a value that is a key pair, or somebody else's business, or proven in a way of its own. */
+export const keyed = (secret: RotatedSecret): Pick<RotationJob, 'keyType' | 'login' | 'custom'> => {
+  const { keyType, verifyBy, custom, name: itemName, passwordPolicy: policy } = secret;
   return {
     ...(keyType === undefined ? {} : { keyType }),
+    ...(verifyBy === undefined ? {} : { login: verifyBy }),
     ...(custom === undefined ? {} : { custom: { ...custom, itemName, policy } }),
   };
 };

@@ -57,7 +57,7 @@ export async function recordIssued(
   let detail = '';
   for (const pause of [...pauses, null]) {
     const at = world.clock.now().toISOString();
-    const to = named(issued(record, { handle: made.handle, username, sealed, at }), attempt.readers);
+    const to = named(issued(record, { ...made, username, sealed, at }), attempt.readers);
     await world.failpoint('issued.beforePush');
     const change = { uid: record.uid, name: secret.name, from: record, to, writes: [write] };
     const outcome = await world.ledger.commit(

@@ -20,7 +20,7 @@ export function makeRepair(desired: Desired, record: SecretRecord): Repair {
     throw new KeyturnError(record.name, 'has no manifest', { hint: 'restore it first' });
   const bare = placesOf(secret)
     .map((place) => desired.targets.get(place))
-    .some((place) => !place?.credentials && !place?.aws);
+    .some((place) => !place?.credentials && !place?.aws && !place?.azure);
   if (bare || secret.rotator === 'target')
     throw new KeyturnError(
       record.name,

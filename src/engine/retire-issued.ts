@@ -6,7 +6,7 @@ import type { RotatedSecret } from '../manifests/model.ts';
 import { inUse, removed } from '../state/issued-transitions.ts';
 import type { SecretRecord } from '../state/model.ts';
 import { retired, versionOf } from '../state/transitions.ts';
-import type { IssuedRotator } from '../targets/issued.ts';
+import type { IssuedDriver, IssuedRotator } from '../targets/issued.ts';
 import { base } from './conclude.ts';
 import { keysOf } from './issued-attempt.ts';
 import { isUsed } from './keys.ts';
@@ -20,6 +20,7 @@ export async function retireIssued(
   secret: RotatedSecret,
   record: SecretRecord,
   v: number,
+  driver: IssuedDriver,
   rotator: IssuedRotator,
   world: World,
 ): Promise<Done> {
@@ -34,7 +35,8 @@ export async function retireIssued(
     return ended({ outcome: 'skipped', detail: 'it is in use' });
   const change = (to: SecretRecord) => ({ uid: record.uid, name: secret.name, from: record, to, writes: [] });
   const now = world.clock.now();
-  if (stage === 'retiring') {
+  const off = stage === 'retiring' && driver.disables !== false;
+  if (off) {
     const use = await rotator.lastUsedAt(handle);
     if (isUsed(use, policy.stillInUseWindow, now)) {
       const words =
@@ -56,17 +58,16 @@ export async function retireIssued(
     }
   }
   await world.failpoint('retire.before');
-  const result = stage === 'retiring' ? await rotator.disable(handle) : await rotator.remove(handle);
+  const result = off ? await rotator.disable(handle) : await rotator.remove(handle);
   await world.failpoint('retire.afterTarget');
   if (result.r === 'refused')
     return ended({ outcome: 'human', left: 'refused', detail: result.detail, hint: result.hint });
   if (result.r === 'unreachable')
     return ended({ outcome: 'waiting', left: 'unknown', detail: result.detail });
   const at = now.toISOString();
-  const to =
-    stage === 'retiring'
-      ? retired(record, v, at, new Date(now.getTime() + policy.deleteAfter).toISOString())
-      : removed(record, v, at);
+  const to = off
+    ? retired(record, v, at, new Date(now.getTime() + policy.deleteAfter).toISOString())
+    : removed(record, v, at);
   return {
     action,
     change: change(to),
@@ -74,7 +75,7 @@ export async function retireIssued(
       ...base(action),
       version: v,
       left: 'changed',
-      detail: stage === 'retiring' ? `${handle} is switched off` : `${handle} is deleted`,
+      detail: off ? `${handle} is switched off` : `${handle} is deleted`,
     },
   };
 }

@@ -35,11 +35,12 @@ export async function retire(
   if (v === null || !record || !is || !target || record.current === null || record.pending)
     return ended({ outcome: 'skipped', detail: 'another run has been here' });
   world.emit({ kind: 'step', secret: secret.name, step: 'retire', version: v });
-  const driver = await world.driver(target.type);
+  const driver = await world.driver(target.type, secret.rotator);
   const own = changesItself(secret);
   const login = own ? null : await targetCredentials(world, desired, target);
   if (login?.r === 'unresolved') return ended({ outcome: 'waiting', detail: login.reason });
 
+  if (driver.machine === 'slots') return ended({ outcome: 'skipped', detail: 'its slot is renewed next' });
   let detail = '';
   if (driver.machine === 'issued') {
     const rotator = driver.rotator({
@@ -49,7 +50,7 @@ export async function retire(
       admin: login?.credentials,
       login: own ? await currentLogin(record, world) : undefined,
     });
-    return retireIssued(action, secret, record, v, rotator, world).finally(() => rotator.close());
+    return retireIssued(action, secret, record, v, driver, rotator, world).finally(() => rotator.close());
   }
   for (const place of retiringAt(secret, record)) {
     const one = desired.targets.get(place);

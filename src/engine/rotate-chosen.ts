@@ -73,7 +73,9 @@ async function refused(
       outcome: set.why === 'readonly' || set.why === 'too-soon' || loginMoved ? 'waiting' : 'human',
       hint: refusalHint[set.why],
     });
-  if (provenNotLive) return { r: 'refused', code: set.code, detail: set.detail };
+  const proven =
+    provenNotLive || (attempt.rotator.proof === 'witness' && (await isWitnessed(attempt)) === 'not-applied');
+  if (proven) return { r: 'refused', code: set.code, detail: set.detail };
   const settled = await ask(attempt, world);
   if (settled.r === 'live') return finish(attempt, settled);
   if (settled.r === 'set' && settled.proven) return { r: 'refused', code: set.code, detail: set.detail };
@@ -97,11 +99,10 @@ export async function verify(attempt: Attempt, world: World): Promise<Outcome> {
   say(attempt, world, 'verify');
   await world.failpoint('verify.before');
   const { rotator, value, actor, record } = attempt;
-  if (
-    rotator.proof === 'witness' &&
-    (await rotator.witness(value, record.pending?.baseline ?? {})) === 'applied'
-  )
-    return finish(attempt, { r: 'live', how: 'witness', health: 'ok', alarm: null });
+  if (rotator.proof === 'witness') {
+    const witnessed = await verifyByWitness(attempt, world);
+    if (witnessed) return witnessed;
+  }
   for (const pause of [...verifyPauses, null]) {
     const probe = await rotator.probe(value);
     if (probe.r === 'ok') return finish(attempt, { r: 'live', how: 'login', health: 'ok', alarm: null });
@@ -123,6 +124,21 @@ export async function verify(attempt: Attempt, world: World): Promise<Outcome> {
     await world.clock.sleep(pause);
   }
   throw new Error('unreachable');
+}
+
+const isWitnessed = ({ rotator, value, record }: Attempt): Promise<'applied' | 'not-applied' | 'unknown'> =>
+  rotator.witness(value, record.pending?.baseline ?? {});
+
+/** Where nobody here can log in, the target's word is the proof; it may come a little late. Null: it says nothing. */
+async function verifyByWitness(attempt: Attempt, world: World): Promise<Outcome | null> {
+  for (const pause of [...verifyPauses, null]) {
+    const witness = await isWitnessed(attempt);
+    if (witness === 'applied')
+      return finish(attempt, { r: 'live', how: 'witness', health: 'ok', alarm: null });
+    if (witness === 'unknown') return null;
+    if (pause !== null) await world.clock.sleep(pause);
+  }
+  return attempt.actor === 'target' ? unverified(attempt, 'it does not show the change yet') : null;
 }
 
 /** The target acknowledged a value that it then denies. */

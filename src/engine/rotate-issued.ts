@@ -4,11 +4,11 @@
  * after it is left; nothing that works is touched in between, so whatever is lost is only a value nobody uses.
  */
 import { KeyturnError } from '../errors.ts';
-import type { Issued } from '../targets/issued.ts';
+import type { Issued, Issuing } from '../targets/issued.ts';
 import { type Keep, keep, type Lost } from './attempt.ts';
 import { fence, say } from './fence.ts';
 import { type IssuedAttempt, type IssuedOutcome, pendingOf } from './issued-attempt.ts';
-import { makeRoom } from './make-room.ts';
+import { believable, makeRoom } from './make-room.ts';
 import { type Receiving, recordIssued, spoolKey } from './record-issued.ts';
 import type { World } from './world.ts';
 
@@ -21,8 +21,6 @@ const inARow = 3;
 const verifyPauses = [
   2_000, 2_000, 2_000, 2_000, 4_000, 4_000, 8_000, 8_000, 15_000, 15_000, 30_000, 30_000, 60_000,
 ];
-/** From when on a list that lacks a value can be believed. */
-const believable = 10 * 60_000;
 
 export async function rotateIssued(attempt: IssuedAttempt, world: World): Promise<IssuedOutcome> {
   if (pendingOf(attempt.record).phase === 'issued')
@@ -35,7 +33,7 @@ export async function rotateIssued(attempt: IssuedAttempt, world: World): Promis
     if (stopped) return stopped;
     say(attempt, world, 'issue');
     await world.failpoint('create.beforeSend');
-    const result = await attempt.rotator.issue();
+    const result = await attempt.rotator.issue(asking(attempt, world));
     await world.failpoint('create.afterReply');
     if (result.r === 'issued')
       return (await recordIssued(attempt, result.issued, world)) ?? verify(attempt, result.issued, world);
@@ -48,10 +46,28 @@ export async function rotateIssued(attempt: IssuedAttempt, world: World): Promis
         hint: result.hint,
       });
     failed += 1;
-    if (result.r === 'ambiguous') attempt.replay = true;
+    if (result.r === 'ambiguous') {
+      attempt.replay = true;
+      attempt.lostAt = world.clock.now().getTime();
+    }
     if (failed >= tries) return keep('issue', result.r === 'refused' ? 'slot' : 'ambiguous', result);
     await world.clock.sleep(settling);
   }
+}
+
+const day = 86_400_000;
+
+/** The end is a safety net, far behind the next rotation: a value that nobody removes dies one day (protocol §4.3). */
+function asking(attempt: IssuedAttempt, world: World): Issuing {
+  const { record, secret } = attempt;
+  attempt.asked += 1;
+  const until = world.clock.now().getTime() + (2 * secret.schedule.everyDays + 30) * day;
+  return {
+    uid: record.uid,
+    claim: pendingOf(record).claim.id,
+    n: attempt.asked,
+    until: new Date(until).toISOString(),
+  };
 }
 
 const recorded = async (attempt: IssuedAttempt, world: World): Promise<Issued> => ({

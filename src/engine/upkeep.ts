@@ -2,6 +2,7 @@
 import pLimit from 'p-limit';
 import { KeyturnError } from '../errors.ts';
 import type { Desired } from '../manifests/model.ts';
+import { Secret } from '../secret.ts';
 import type { Change } from '../state/ledger.ts';
 import { adopt } from './adopt.ts';
 import { check } from './check.ts';
@@ -70,6 +71,8 @@ async function one(action: Action, desired: Desired, world: World): Promise<Done
   try {
     switch (action.verb) {
       case 'adopt': {
+        if (secret.rotator === 'storage-key')
+          return await adopt(action, secret, new Secret(''), undefined, desired, world);
         if (!secret.initial) throw new Error('adopt without an initial value');
         const { password, username } = secret.initial;
         if ('secret' in password)

@@ -6,6 +6,7 @@ import type {
   Desired,
   Login,
   RotatedSecret,
+  Rotator,
   Target,
   TargetType,
   ValueRef,
@@ -29,7 +30,7 @@ export interface World {
   clock: Clock;
   random: (bytes: number) => Uint8Array;
   ulid: () => string;
-  driver: (type: TargetType) => Promise<Driver>;
+  driver: (type: TargetType, rotator?: Rotator) => Promise<Driver>;
   /** `{ env }`, `{ file }`, `{ sealed }`: whatever is not a rotated secret. */
   resolve: (ref: Exclude<ValueRef, { secret: string }>, subject: string) => Promise<Secret>;
   /** This machine's disk, and refs beside the branch: for values that nobody can ask for again. */
@@ -139,10 +140,9 @@ async function resolveLogin(
     const there = record.hosts === undefined ? undefined : record.hosts[target.name];
     if (record.hosts !== undefined && (there?.v ?? null) === null)
       return { r: 'unresolved', reason: `its target's credential ${name} was never set on ${target.name}` };
-    const moved = endpointChange(
-      there?.binding ?? record.binding,
-      (await world.driver(target.type)).binding(target, account),
-    );
+    const driver = await world.driver(target.type);
+    const bound = driver.machine === 'slots' && driver.login ? driver.login : driver.binding;
+    const moved = endpointChange(there?.binding ?? record.binding, bound(target, account));
     if (moved)
       return {
         r: 'unresolved',

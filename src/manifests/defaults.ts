@@ -2,6 +2,7 @@
 import picomatch from 'picomatch';
 import { plainRecipient } from '../age/age.ts';
 import { toAccess } from './access.ts';
+import { clientSecrets, isAzure, toAzure, toAzureAccount, toAzureLogin } from './azure.ts';
 import { channelsOf, toNotify } from './channels.ts';
 import { specDigest } from './digest.ts';
 import { parseDuration } from './durations.ts';
@@ -16,6 +17,7 @@ import type {
   Reader,
   Role,
   RotatedSecret,
+  Rotator,
   Schedule,
   Source,
   SshOptions,
@@ -34,7 +36,15 @@ import type {
 } from './written.ts';
 
 const day = 86_400_000;
-const ports = { mysql: 3306, postgresql: 5432, ssh: 22, aws: 443, web: 443 } as const;
+const ports = {
+  mysql: 3306,
+  postgresql: 5432,
+  ssh: 22,
+  aws: 443,
+  azure: 443,
+  'azure-storage': 443,
+  web: 443,
+} as const;
 
 /** Few words, asked for several times a secret. */
 const durations = new Map<string, number>();
@@ -66,7 +76,9 @@ export function toProject({ metadata, spec }: WrittenProject): Project {
 export function toTarget({ metadata, spec }: WrittenTarget, ca: string | undefined, source: Source): Target {
   const { credentials, tls } = spec;
   const aws = spec.type === 'aws' ? toAws(spec) : undefined;
+  const azure = isAzure(spec.type) ? toAzure(spec) : undefined;
   const endpoint = aws ? new URL(aws.endpoint ?? `https://${iamHost(aws)}`) : addressOf(spec.url);
+  const login = azure ? toAzureLogin(credentials) : credentials && toLogin(credentials);
   return {
     name: metadata.name,
     type: spec.type,
@@ -77,14 +89,12 @@ export function toTarget({ metadata, spec }: WrittenTarget, ca: string | undefin
     verifyHost: spec.verifyHost,
     database: spec.type === 'postgresql' ? (spec.database ?? 'postgres') : undefined,
     tls: { mode: tls?.mode ?? 'verify', ca, caFile: tls?.ca, serverName: tls?.serverName },
-    credentials: credentials && {
-      ...toLogin(credentials),
-      usernameHost: hostPart(spec.type, credentials.host),
-    },
+    credentials: login && { ...login, usernameHost: hostPart(spec.type, credentials?.host) },
     ...(spec.type === 'ssh' ? { ssh: toSsh(spec) } : {}),
     ...(aws === undefined ? {} : { aws }),
+    ...azure,
     ...(spec.type === 'web' ? { web: toWeb(spec) } : {}),
-    concurrency: spec.concurrency ?? 8,
+    concurrency: spec.concurrency ?? (azure ? 4 : 8),
     timeout: ms(spec.timeout ?? (spec.type === 'web' ? '60s' : '10s')),
     source,
   };
@@ -211,8 +221,9 @@ function toSchedule(written: WrittenDefaults['schedule'], common: WrittenDefault
 }
 
 /** The account as written; without one, that of the target's credentials, which `rotator: target` rotates. */
-function toAccount({ spec }: WrittenSecret, target: Target | undefined): Account {
-  const { account } = spec;
+function toAccount(written: WrittenSecret, target: Target | undefined): Account {
+  const { account } = written.spec;
+  if (target?.azure) return toAzureAccount(written, target);
   const own = target?.credentials;
   return {
     usernames: account?.usernames ?? [account?.username ?? own?.username ?? ''],
@@ -225,8 +236,9 @@ function toAccount({ spec }: WrittenSecret, target: Target | undefined): Account
  * something to say.
  */
 function toInitial(initial: WrittenSecret['spec']['initial']): RotatedSecret['initial'] {
-  const password = initial?.privateKey ?? initial?.secretAccessKey ?? initial?.password;
-  const handle = initial?.accessKeyId;
+  const password =
+    initial?.privateKey ?? initial?.secretAccessKey ?? initial?.clientSecret ?? initial?.password;
+  const handle = initial?.accessKeyId ?? initial?.keyId;
   return password && { password, username: initial?.username, ...(handle === undefined ? {} : { handle }) };
 }
 
@@ -238,15 +250,30 @@ function toKeyType({ metadata, spec }: WrittenSecret, target: Target | undefined
   return spec.rotator === 'ssh-key' || own ? { keyType: spec.keyType ?? 'ed25519' } : {};
 }
 
-const toKeys = (spec: WrittenSecret['spec']): KeyPolicy => ({
+const usual: Partial<Record<Target['type'], Rotator>> = {
+  aws: 'api-key',
+  azure: 'api-key',
+  'azure-storage': 'storage-key',
+  web: 'custom',
+};
+
+const rotatorOf = ({ spec }: WrittenSecret, target: Target | undefined): Rotator =>
+  spec.rotator ?? usual[target?.type ?? 'mysql'] ?? 'password';
+
+/** Of what the target makes and shows once, and of nothing else. */
+function toKeys({ spec }: WrittenSecret, target: Target | undefined, rotator: Rotator): { keys?: KeyPolicy } {
+  if (target?.type === 'aws') return { keys: accessKeys(spec) };
+  const issued = target?.type === 'azure' && rotator !== 'password';
+  return issued ? { keys: clientSecrets(spec.graceful ?? false) } : {};
+}
+
+const accessKeys = (spec: WrittenSecret['spec']): KeyPolicy => ({
   graceful: spec.graceful ?? false,
   exclusive: spec.exclusive ?? false,
   deleteAfter: ms(spec.deleteAfter ?? '7d'),
   stillInUseWindow: ms(spec.stillInUseWindow ?? '24h'),
   stillInUse: spec.stillInUse ?? 'warn',
 });
-
-const usual: Partial<Record<Target['type'], RotatedSecret['rotator']>> = { aws: 'api-key', web: 'custom' };
 
 /** `target` is undefined where no such target is declared; a cross rule says so. */
 export function toSecret(
@@ -257,20 +284,22 @@ export function toSecret(
   source: Source,
 ): RotatedSecret {
   const { metadata, spec } = written;
-  const verify = spec.verify ?? common.verify;
+  const rotator = rotatorOf(written, target);
+  // one value at a time, whatever the project's defaults say, and nobody but the target to change it
+  const single = target?.azure !== undefined && (rotator === 'password' || rotator === 'storage-key');
   const custom = target?.type === 'web' ? toCustom(written, common) : undefined;
   const needsCurrent = custom === undefined || inspectPayload(custom.payload).uses.length > 0;
   const covered = {
     name: metadata.name,
     target: spec.target ?? '',
     ...(spec.hosts === undefined ? {} : { hosts: spec.hosts }),
-    rotator: spec.rotator ?? usual[target?.type ?? 'mysql'] ?? 'password',
-    authenticateAs: spec.authenticateAs ?? (needsCurrent ? 'user' : 'target'),
+    rotator,
+    authenticateAs: spec.authenticateAs ?? (needsCurrent && !single ? 'user' : 'target'),
     account: toAccount(written, target),
     initial: toInitial(spec.initial),
-    ...(target?.type === 'aws' ? { keys: toKeys(spec) } : {}),
+    ...toKeys(written, target, rotator),
     schedule: toSchedule(spec.schedule, common.schedule),
-    grace: ms(spec.grace ?? (spec.graceful === true ? undefined : common.grace) ?? '0s'),
+    grace: ms(spec.grace ?? (spec.graceful === true || single ? undefined : common.grace) ?? '0s'),
     passwordPolicy: {
       length: 32,
       lowercase: true,
@@ -288,7 +317,7 @@ export function toSecret(
     deleteProtection: spec.deleteProtection ?? common.deleteProtection ?? true,
     rotateToken: spec.rotateToken,
     movedFrom: spec.movedFrom,
-    verifyEvery: verify && ms(verify.every),
+    ...toVerify(spec.verify, common.verify),
     drift: spec.drift ?? common.drift ?? 'alarm',
   };
   const { usernames } = covered.account;
@@ -303,6 +332,19 @@ export function toSecret(
     ownSchedule: spec.schedule !== undefined,
     specDigest: specDigest(covered),
     source,
+  };
+}
+
+type Verify = WrittenDefaults['verify'];
+
+/** How often is the project's where the secret says only how. */
+function toVerify(own: Verify, common: Verify): Pick<RotatedSecret, 'verifyEvery' | 'verifyBy'> {
+  const everyOf = (verify: Verify) => (typeof verify === 'object' ? verify.every : undefined);
+  const every = everyOf(own) ?? everyOf(common);
+  const by = own === 'ropc' || (typeof own === 'object' && own.by === 'ropc');
+  return {
+    verifyEvery: every === undefined ? undefined : ms(every),
+    ...(by ? { verifyBy: 'ropc' as const } : {}),
   };
 }
 

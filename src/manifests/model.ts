@@ -42,7 +42,7 @@ export type Channel =
   | { type: 'github-issue'; token: ValueRef; repository: string | undefined }
   | { type: 'annotation' };
 
-export type TargetType = 'mysql' | 'postgresql' | 'ssh' | 'aws' | 'web';
+export type TargetType = 'mysql' | 'postgresql' | 'ssh' | 'aws' | 'azure' | 'azure-storage' | 'web';
 
 /** What only AWS has. */
 export interface AwsTarget {
@@ -55,6 +55,22 @@ export interface AwsTarget {
   /** Profile of the shared configuration that the default chain reads. */
   profile: string | undefined;
   assumeRole: { arn: string; externalId: string | undefined; sessionName: string } | undefined;
+}
+
+/** What Azure's two types have, and no other. */
+export interface AzureTarget {
+  tenantId: string;
+  /** Of the application that logs in, or of a user-assigned managed identity; none where the environment says it. */
+  clientId: string | undefined;
+  /** What the login is made with; of `secret` and `certificate` the target's credentials hold it. */
+  login: { how: 'secret' | 'certificate' | 'github' | 'token-file' | 'managed-identity' | 'environment' };
+  cloud: 'public' | 'usgov' | 'china';
+  /** https, without a slash at the end. */
+  endpoints: { login: string; graph: string; management: string };
+  /** Public client that users log in through, where a secret says `verify: ropc`. */
+  publicClientId: string | undefined;
+  /** Of `azure-storage`, and there always. */
+  storage: { subscriptionId: string; resourceGroup: string | undefined; name: string } | undefined;
 }
 
 /** Of a custom rotator behind https. */
@@ -100,6 +116,8 @@ export interface Target {
   ssh?: SshOptions;
   /** Of `type: aws`, and of no other. */
   aws?: AwsTarget | undefined;
+  /** Of `type: azure` and `azure-storage`, and of no other. */
+  azure?: AzureTarget;
   /** Of `type: web`, and of no other. */
   web?: WebTarget;
   /** How many secrets of this target rotate side by side. */
@@ -130,7 +148,8 @@ export interface SshOptions {
   jump: (Login & { host: string; port: number; hostKeys: string[] }) | undefined;
 }
 
-export type Rotator = 'password' | 'ssh-key' | 'api-key' | 'custom' | 'target';
+export const rotators = ['password', 'ssh-key', 'api-key', 'storage-key', 'custom', 'target'] as const;
+export type Rotator = (typeof rotators)[number];
 
 /** What a custom rotator may be asked besides rotating. */
 export type Operation = 'verify' | 'revoke' | 'status';
@@ -164,6 +183,8 @@ export interface KeyPolicy {
   stillInUseWindow: number;
   /** What becomes of it then: switched off with a warning, or left alone until a person looks. */
   stillInUse: 'warn' | 'block';
+  /** What a manifest calls the value; default an access key's secret part. */
+  form?: 'clientSecret';
 }
 
 export interface Account {
@@ -253,6 +274,8 @@ export interface RotatedSecret {
   notify: Notify;
   /** How often, in milliseconds, a login with the current version looks for drift; undefined: never by itself. */
   verifyEvery: number | undefined;
+  /** Logs in to prove a value although the target tells by itself whether it is live. */
+  verifyBy?: 'ropc';
   drift: Drift;
   /** `spec.schedule` stands in its own manifest: the standing yes to rotate what a target logs in with. */
   ownSchedule: boolean;

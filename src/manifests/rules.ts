@@ -13,6 +13,7 @@ import {
   overlap,
   targetRotator,
 } from './rules/accounts.ts';
+import { azureSecrets, azureTargets } from './rules/azure.ts';
 import { filePaths } from './rules/files.ts';
 import { initialValue } from './rules/initial.ts';
 import { awsTargets, keysOfType } from './rules/keys.ts';
@@ -72,6 +73,8 @@ const always: Rule[] = [
   keysOfType,
   awsTargets,
   webTargets,
+  azureTargets,
+  azureSecrets,
   recipients,
   members,
   blind,

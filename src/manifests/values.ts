@@ -2,12 +2,17 @@
 import type { RotatedSecret, Target } from './model.ts';
 
 /** Of a target's login. */
-export const loginKey = ({ aws }: Target): 'secretAccessKey' | 'password' =>
-  aws === undefined ? 'password' : 'secretAccessKey';
+export function loginKey({
+  aws,
+  azure,
+}: Target): 'secretAccessKey' | 'clientSecret' | 'certificate' | 'password' {
+  if (azure !== undefined) return azure.login.how === 'certificate' ? 'certificate' : 'clientSecret';
+  return aws === undefined ? 'password' : 'secretAccessKey';
+}
 
 /** Of the value that a secret adopts. */
 export const initialKey = ({
   keys,
   keyType,
-}: RotatedSecret): 'secretAccessKey' | 'privateKey' | 'password' =>
-  keys !== undefined ? 'secretAccessKey' : keyType !== undefined ? 'privateKey' : 'password';
+}: RotatedSecret): 'secretAccessKey' | 'clientSecret' | 'privateKey' | 'password' =>
+  keys !== undefined ? (keys.form ?? 'secretAccessKey') : keyType !== undefined ? 'privateKey' : 'password';

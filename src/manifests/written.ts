@@ -1,6 +1,16 @@
 /** Manifests as people write them, after the schema has accepted them: nothing filled in, durations are words. */
 import type { WrittenAccess } from './access.ts';
-import type { Drift, KeyType, Operation, Rotator, SshOptions, TargetType, Tls, ValueRef } from './model.ts';
+import type {
+  AzureTarget,
+  Drift,
+  KeyType,
+  Operation,
+  Rotator,
+  SshOptions,
+  TargetType,
+  Tls,
+  ValueRef,
+} from './model.ts';
 
 export interface WrittenWindow {
   days?: string[];
@@ -40,7 +50,7 @@ export interface WrittenDefaults {
   keep?: number;
   deleteProtection?: boolean;
   notify?: { before?: string[]; on?: string[]; channels?: string[] };
-  verify?: { every: string };
+  verify?: 'ropc' | { every?: string; by?: 'ropc' };
   drift?: Drift;
 }
 
@@ -105,6 +115,14 @@ export type WrittenTarget = Written<
     accessId?: string;
     authenticate?: 'keyturn' | 'github';
     allowAddresses?: string[];
+    /** Of types `azure` and `azure-storage`, from here on. */
+    tenantId?: string;
+    cloud?: AzureTarget['cloud'];
+    endpoints?: Partial<AzureTarget['endpoints']>;
+    publicClientId?: string;
+    subscriptionId?: string;
+    resourceGroup?: string;
+    account?: string;
   }
 >;
 
@@ -115,6 +133,11 @@ export interface WrittenLogin {
   secretAccessKey?: ValueRef;
   privateKey?: ValueRef;
   passphrase?: ValueRef;
+  clientId?: string;
+  clientSecret?: ValueRef;
+  certificate?: ValueRef;
+  federated?: 'github' | 'file';
+  managedIdentity?: true;
 }
 
 export type WrittenRole = Written<'Role', { members: WrittenMember[]; secrets: string[]; expires?: string }>;
@@ -138,12 +161,20 @@ export type WrittenSecret = Written<
     values?: 'each' | 'one';
     rotator?: Rotator;
     authenticateAs?: 'user' | 'target';
-    account?: { username?: string; usernames?: [string, string]; host?: string };
+    account?: {
+      username?: string;
+      usernames?: [string, string];
+      host?: string;
+      appId?: string;
+      keyName?: string;
+    };
     initial?: {
       password?: ValueRef;
       privateKey?: ValueRef;
       accessKeyId?: string;
       secretAccessKey?: ValueRef;
+      keyId?: string;
+      clientSecret?: ValueRef;
       username?: string;
     };
     keyType?: KeyType;

@@ -12,7 +12,7 @@ export function condemned(record: SecretRecord, handle: string): SecretRecord {
 /** R6: the target's value for the pending version; its victims are gone by now. */
 export function issued(
   record: SecretRecord,
-  by: { handle: string; username?: string; sealed: Sealed; at: string },
+  by: { handle: string; username?: string; expiresAt?: string; sealed: Sealed; at: string },
 ): SecretRecord {
   const pending = pendingOf(record);
   if (pending.phase === 'issued') throw new Error(`${record.name} v${pending.v} was issued before`);
@@ -22,8 +22,16 @@ export function issued(
       versions[v] = gone(version, by.at);
   const version = versionOf(record, pending.v);
   const username = by.username ?? version.username;
-  versions[pending.v] = { ...version, ...by.sealed, username, handle: by.handle };
+  const { handle, expiresAt } = by;
+  const end = expiresAt === undefined ? {} : { expiresAt };
+  versions[pending.v] = { ...version, ...by.sealed, username, handle, ...end };
   return { ...record, versions, pending: { ...pending, phase: 'issued' } };
+}
+
+/** The target's value for the pending version, read from where it shows it. */
+export function filled(record: SecretRecord, sealed: Sealed): SecretRecord {
+  const { v } = pendingOf(record);
+  return { ...record, versions: { ...record.versions, [v]: { ...versionOf(record, v), ...sealed } } };
 }
 
 /** Whether the target's `handle` is that of the version in use or on its way there. */

@@ -42,6 +42,8 @@ export interface VersionRecord {
   handle?: string;
   /** Handles that the target listed before it was issued, where its claim was taken over: a late owner made none of them. */
   before?: string[];
+  /** When the target stops accepting it by itself, where it does. */
+  expiresAt?: string;
   /** Retired, but the target still holds it, switched off: when it is to be removed there. */
   removeAfter?: string;
 }

@@ -58,6 +58,7 @@ const version = objectOf<VersionRecord>({
   username: text(),
   handle: { optional: filled },
   before: { optional: listOf(filled) },
+  expiresAt: { optional: instant },
   removeAfter: { optional: instant },
 });
 

@@ -166,8 +166,9 @@ export function adopted(
     at: string;
     username: string;
     sealed: Sealed;
-    /** The target's name of it, where it has one. */
+    /** The target's name of it, where it has one, and when it dies by itself, where it does. */
     handle?: string;
+    expiresAt?: string;
     verified: NonNullable<VersionRecord['verified']>;
     rotateToken: string | null;
     protected?: boolean;
@@ -191,6 +192,7 @@ export function adopted(
     username: by.username,
     ...by.sealed,
     ...(by.handle === undefined ? {} : { handle: by.handle }),
+    ...(by.expiresAt === undefined ? {} : { expiresAt: by.expiresAt }),
   };
   return {
     ...record,

@@ -135,6 +135,8 @@ export interface RotationJob {
   retain: boolean;
   /** The account ends here: `retire(undefined)` may lock it although no other one takes its place. */
   givenUp?: true;
+  /** Log in to prove a value although the target tells without; as the manifest's `verify` says. */
+  login?: 'ropc';
   /** Identifies the version at the target (MySQL's attribute). The same for every retry of it. */
   mark: { uid: string; version: number };
   /** Where the value is a private key: its kind. */

@@ -14,6 +14,10 @@ export interface IssuedKey {
   createdAt: string;
   /** False: the target holds it but refuses it. */
   active: boolean;
+  /** ISO time at which it dies by itself, where it does. */
+  expiresAt?: string;
+  /** Of a target that marks: the record that this value was made for, by us. */
+  madeFor?: string;
 }
 
 export type Refusal = {
@@ -29,10 +33,21 @@ export type Listing = { r: 'listed'; keys: IssuedKey[] } | Refusal | ({ r: 'unre
 export interface Issued {
   handle: string;
   value: Secret;
+  expiresAt?: string;
   /** The account that it belongs to, where that changed with it. */
   username?: string;
   /** What readers may ask for besides. */
   fields?: Record<string, string>;
+}
+
+/** What a value is asked for with. A target that marks carries the first three with it for good. */
+export interface Issuing {
+  uid: string;
+  claim: string;
+  /** How many the claim has asked for before, and one. */
+  n: number;
+  /** ISO time at which the value may die by itself: far behind its next rotation. */
+  until: string;
 }
 
 export type IssueResult =
@@ -80,7 +95,7 @@ export interface IssuedRotator {
   /** May lag behind what was issued or removed moments ago. */
   list(): Promise<Listing>;
   /** One call, never repeated: a second one would make a second value. */
-  issue(): Promise<IssueResult>;
+  issue(by: Issuing): Promise<IssueResult>;
   /** One login with the value; `ok` only as this very account. New values may be refused now and then at first. */
   verify(issued: Issued): Promise<Probe>;
   /** The target refuses the value from now on, but it can be switched on again by a person. */
@@ -95,8 +110,12 @@ export interface IssuedDriver {
   readonly type: Target['type'];
   /** The field of a version that holds its handle, for `get --field`. */
   readonly handleField: string;
-  /** Values that an account may have at once. */
+  /** Values that an account may have at once; of a target that marks: values of ours. */
   readonly limit: number;
+  /** Each value says for good which record it was made for: an orphan is certain, and nothing else is one. */
+  readonly marks?: true;
+  /** There is no switching off and no telling of the last use: a value is there or removed. */
+  readonly disables?: false;
   binding(target: Target, account: Account): Binding;
   rotator(job: IssuedJob): IssuedRotator;
   /** The policy to paste at the target, on one line: what the account itself, or the target's credentials, must be allowed. */

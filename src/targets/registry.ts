@@ -1,22 +1,31 @@
 /** Type of target -> its driver, loaded on first use, behind one wrapper through which no exception and no value gets out. */
-import type { TargetType } from '../manifests/model.ts';
+import type { Rotator, TargetType } from '../manifests/model.ts';
 import { redact } from '../redact.ts';
 import type { ChosenDriver, ChosenRotator, Outcome, RotationJob } from './driver.ts';
 import type { IssuedDriver, IssuedJob, IssuedRotator } from './issued.ts';
+import type { SlotDriver, SlotJob, SlotRotator } from './slots.ts';
 
-/** Two shapes, because the protocol has two machines. */
-export type Driver = ChosenDriver | IssuedDriver;
+/** Three shapes, because the protocol has three machines. */
+export type Driver = ChosenDriver | IssuedDriver | SlotDriver;
 
-const load: Record<TargetType, () => Promise<Driver>> = {
+/** Of a tenant two kinds of things are rotated. */
+const load: Record<TargetType, (rotator: Rotator | undefined) => Promise<Driver>> = {
   aws: async () => (await import('./aws.ts')).aws,
+  azure: async (rotator) => {
+    const { application, user } = await import('./azure.ts');
+    return rotator === 'password' ? user : application;
+  },
+  'azure-storage': async () => (await import('./azure-storage.ts')).azureStorage,
   mysql: async () => (await import('./mysql.ts')).mysql,
   ssh: async () => (await import('./ssh.ts')).ssh,
   postgresql: async () => (await import('./postgresql.ts')).postgresql,
   web: async () => (await import('./web.ts')).web,
 };
 
-export async function driverOf(type: TargetType): Promise<Driver> {
-  const driver = await load[type]();
+export async function driverOf(type: TargetType, rotator?: Rotator): Promise<Driver> {
+  const driver = await load[type](rotator);
+  if (driver.machine === 'slots')
+    return { ...driver, rotator: (job: SlotJob) => guardedSlots(driver.rotator(job)) };
   if (driver.machine === 'issued')
     return { ...driver, rotator: (job: IssuedJob) => guardedIssued(driver.rotator(job)) };
   return { ...driver, rotator: (job: RotationJob) => guarded(driver.rotator(job)) };
@@ -40,6 +49,7 @@ function guarded(rotator: ChosenRotator): ChosenRotator {
       rotator.set(value, baseline).then(clean, (error) => ({ r: 'ambiguous', ...bug(error) })),
     retire: (live) => rotator.retire(live).then(clean, (error) => ({ r: 'unreachable', ...bug(error) })),
     close: () => rotator.close().catch(() => undefined),
+    ...(rotator.proof === undefined ? {} : { proof: rotator.proof }),
   };
 }
 
@@ -49,7 +59,7 @@ function guardedIssued(rotator: IssuedRotator): IssuedRotator {
   return {
     preflight: () => rotator.preflight().then(clean, silent),
     list: () => rotator.list().then(clean, silent),
-    issue: () => rotator.issue().then(clean, (error) => ({ r: 'ambiguous', ...bug(error) })),
+    issue: (by) => rotator.issue(by).then(clean, (error) => ({ r: 'ambiguous', ...bug(error) })),
     verify: (issued) => rotator.verify(issued).then(clean, (error) => ({ r: 'inconclusive', ...bug(error) })),
     disable: (handle) => rotator.disable(handle).then(clean, silent),
     remove: (handle) => rotator.remove(handle).then(clean, silent),
@@ -58,6 +68,13 @@ function guardedIssued(rotator: IssuedRotator): IssuedRotator {
     close: () => rotator.close().catch(() => undefined),
   };
 }
+
+/** A renewal may have happened although its answer was an exception. */
+const guardedSlots = (rotator: SlotRotator): SlotRotator => ({
+  read: () => rotator.read().then(clean, (error) => ({ r: 'unreachable', ...bug(error) })),
+  renew: (slot) => rotator.renew(slot).then(clean, (error) => ({ r: 'ambiguous', ...bug(error) })),
+  close: () => rotator.close().catch(() => undefined),
+});
 
 const clean = <R extends object>(result: R): R =>
   'detail' in result && typeof result.detail === 'string'

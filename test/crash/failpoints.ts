@@ -63,3 +63,16 @@ export const issuing: readonly string[] = [
   'verify.after',
   ...pushed('promote'),
 ];
+
+/** Of a value that stands in a slot of the target. */
+export const renewing: readonly string[] = [
+  ...pushed('claim'),
+  'fence.after',
+  'set.beforeConnect',
+  'set.beforeSend',
+  'set.afterSend',
+  'set.afterAck',
+  'verify.before',
+  'verify.after',
+  ...pushed('promote'),
+];

@@ -17,11 +17,11 @@ const rotatorsBut = (
 const oldestFirst = (what: 'disable' | 'remove'): Broken => ({
   issuer: (real) =>
     rotatorsBut(real, (rotator) => ({
-      issue: async () => {
+      issue: async (by) => {
         const listing = await rotator.list();
         const oldest = listing.r === 'listed' ? listing.keys.find((key) => key.active) : undefined;
         if (oldest) await rotator[what](oldest.handle);
-        return rotator.issue();
+        return rotator.issue(by);
       },
     })),
 });

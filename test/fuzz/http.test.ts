@@ -5,6 +5,7 @@ import { Secret } from '../../src/secret.ts';
 import type { Target } from '../../src/targets/driver.ts';
 import { driverOf } from '../../src/targets/registry.ts';
 import { post } from '../../src/targets/web/http.ts';
+import { asking } from '../conformance-issued.ts';
 import { makeCertificates } from '../servers/tls.ts';
 import { calm } from './calm.ts';
 import { httpLiar } from './http.ts';
@@ -54,7 +55,7 @@ describe('HTTP answers that lie', () => {
         const key = { handle: 'AKIAAPPAPPAPPAPP0000', value: new Secret('a-value-of-nobody-at-all') };
         const answers = [
           await rotator.preflight(),
-          await rotator.issue(),
+          await rotator.issue(asking),
           await rotator.verify(key),
           await rotator.lastUsedAt('AKIAAPPAPPAPPAPP0000'),
         ];

@@ -38,7 +38,7 @@ describe('one mistake, one message', () => {
     [
       'a type that is not there yet',
       manifest('Target', 'db', 'type: oracle\nhost: h'),
-      '5:3: db: spec.type has no such choice | write one of mysql, postgresql, ssh, aws, web',
+      '5:3: db: spec.type has no such choice | write one of mysql, postgresql, ssh, aws, azure, azure-storage, web',
     ],
     [
       'a missing type',

@@ -5,7 +5,7 @@ import { type Policy, policyFor } from '../../src/targets/aws/policy.ts';
 import { aws } from '../../src/targets/aws.ts';
 import type { Target } from '../../src/targets/driver.ts';
 import type { Issued, IssuedJob, IssuedRotator } from '../../src/targets/issued.ts';
-import { describeIssuer, type IssuedFixture } from '../conformance-issued.ts';
+import { asking, describeIssuer, type IssuedFixture } from '../conformance-issued.ts';
 import { type AwsProxy, acceptsKey, startAwsProxy } from '../servers/aws-proxy.ts';
 import { isMotoMissing, type Moto, startMoto } from '../servers/moto.ts';
 
@@ -167,7 +167,7 @@ describe.skipIf(missing)('AWS', () => {
       proxy.flap = [true, false, true, false];
       const { job } = await fixture.account('target');
       const rotator = rotatorOf(job);
-      const made = await rotator.issue();
+      const made = await rotator.issue(asking);
       if (made.r !== 'issued') throw new Error(made.code);
       const answers: string[] = [];
       for (const _ of [1, 2, 3, 4, 5]) answers.push((await rotator.verify(made.issued)).r);

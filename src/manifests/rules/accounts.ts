@@ -1,4 +1,6 @@
 /** Whose credential it is, and who may change it. */
+import { isAzure } from '../azure.ts';
+import type { RotatedSecret, Target } from '../model.ts';
 import type { Context } from '../rules.ts';
 
 /** Two records of one account would rotate it under each other (protocol 4.5). */
@@ -11,8 +13,7 @@ export function oneSecretPerAccount({ targets, secrets, problems }: Context): vo
       if (username === '') continue;
       const account = model.account.host === undefined ? username : `${username}@${model.account.host}`;
       const kind = model.keyType === undefined ? 'password' : 'key';
-      const place = target.aws?.accountId ?? `${target.web?.path ?? ''} ${model.custom?.payload ?? ''}`;
-      const where = [target.type, target.host.toLowerCase(), target.port, place];
+      const where = [target.type, target.host.toLowerCase(), target.port, realm(target, model)];
       const key = JSON.stringify([...where, account, kind]);
       const owner = owners.get(key);
       if (owner === undefined) owners.set(key, model.name);
@@ -32,6 +33,13 @@ export function oneSecretPerAccount({ targets, secrets, problems }: Context): vo
   }
 }
 
+/** What tells accounts of one endpoint apart. */
+const realm = ({ aws, azure, web }: Target, { custom }: RotatedSecret): string =>
+  aws?.accountId ??
+  (azure
+    ? [azure.tenantId, azure.storage?.subscriptionId, azure.storage?.name].join('/')
+    : `${web?.path ?? ''} ${custom?.payload ?? ''}`);
+
 export function accountShape({ targets, secrets, problems }: Context): void {
   for (const { document, model, written } of secrets.values()) {
     const { account } = written.spec;
@@ -44,14 +52,27 @@ export function accountShape({ targets, secrets, problems }: Context): void {
         'keep usernames for two users that take turns, else username',
       );
     }
-    if (account !== undefined && account.username === undefined && account.usernames === undefined) {
+    const type = targets.get(model.target)?.model.type;
+    if (
+      account !== undefined &&
+      account.username === undefined &&
+      account.usernames === undefined &&
+      !isAzure(type)
+    ) {
       say(
         '/spec/account',
         'spec.account lacks username',
         'add username, or usernames for two users that take turns',
       );
     }
-    const type = targets.get(model.target)?.model.type;
+    if (
+      account === undefined &&
+      model.rotator !== 'target' &&
+      written.spec.graceful === true &&
+      type !== undefined &&
+      !isAzure(type)
+    )
+      say('/spec', 'spec lacks account', 'add account: { username: … }');
     if (account?.host !== undefined && type !== undefined && type !== 'mysql') {
       say(
         '/spec/account/host',
@@ -115,6 +136,7 @@ export function authentication({ targets, secrets, problems }: Context): void {
       target.credentials === undefined &&
       target.aws === undefined &&
       target.web === undefined &&
+      target.azure === undefined &&
       model.rotator !== 'target'
     ) {
       problems.add(

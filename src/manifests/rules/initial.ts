@@ -6,6 +6,7 @@ const words = {
   password: 'the existing password',
   privateKey: 'the existing private key',
   secretAccessKey: 'the secret part of the existing access key',
+  clientSecret: 'the existing client secret',
 } as const;
 
 export function initialValue({ secrets, problems }: Context): void {
@@ -22,7 +23,7 @@ export function initialValue({ secrets, problems }: Context): void {
       );
       continue;
     }
-    for (const other of ['password', 'privateKey', 'secretAccessKey'] as const)
+    for (const other of ['password', 'privateKey', 'secretAccessKey', 'clientSecret'] as const)
       if (other !== wanted && initial[other] !== undefined)
         problems.add(
           document.at(`/spec/initial/${other}`),

@@ -1,4 +1,5 @@
 /** What only targets that issue their values have, and what they do not have. */
+import { isAzure } from '../azure.ts';
 import type { Context } from '../rules.ts';
 
 const issuedOnly = ['graceful', 'exclusive', 'deleteAfter', 'stillInUseWindow', 'stillInUse'] as const;
@@ -7,7 +8,7 @@ const issuedOnly = ['graceful', 'exclusive', 'deleteAfter', 'stillInUseWindow', 
 export function keysOfType({ targets, secrets, problems }: Context): void {
   for (const { document, model, written } of secrets.values()) {
     const target = targets.get(model.target)?.model;
-    if (target === undefined) continue;
+    if (target === undefined || isAzure(target.type)) continue;
     const { spec } = written;
     const say = (pointer: string, what: string, hint: string) =>
       problems.add(document.at(pointer), model.name, what, hint);
