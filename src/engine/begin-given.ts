@@ -3,7 +3,7 @@ import type { Desired } from '../manifests/model.ts';
 import type { Change } from '../state/ledger.ts';
 import type { SecretRecord } from '../state/model.ts';
 import { claimed, nextVersion, takenOver, versionOf } from '../state/transitions.ts';
-import type { ChosenDriver, ChosenRotator, RotationJob } from '../targets/driver.ts';
+import type { ChosenDriver, RotationJob } from '../targets/driver.ts';
 import { fulfilled, newClaim, unfit, withNews } from './begin.ts';
 import type { GivenAttempt } from './given-attempt.ts';
 import { pendingOf } from './issued-attempt.ts';
@@ -48,7 +48,7 @@ export async function beginGiven(
     to,
     writes: fulfilled(secret.name, world),
   };
-  return ready(item, change, to, driver.rotator(job), job, false, desired, preflight.warnings, world);
+  return ready(item, change, to, driver, job, false, desired, preflight.warnings, world);
 }
 
 export async function resumeGiven(
@@ -63,7 +63,7 @@ export async function resumeGiven(
   const { v, claim } = pendingOf(to);
   const job = { ...(await jobOf(item, record, v, base, world)), attempt: claim.attempt };
   const change = { uid: record.uid, name: item.secret.name, from: record, to, writes: [] };
-  return ready(item, change, to, driver.rotator(job), job, true, desired, [], world);
+  return ready(item, change, to, driver, job, true, desired, [], world);
 }
 
 /** The account that is current now, whose name may have changed with the last rotation. */
@@ -92,13 +92,14 @@ function ready(
   { secret }: Item,
   change: Change,
   record: SecretRecord,
-  rotator: ChosenRotator,
+  driver: ChosenDriver,
   job: RotationJob,
   replay: boolean,
   desired: Desired,
   warnings: string[],
   world: World,
 ): Prepared {
+  const rotator = driver.rotator(job);
   const { obtain } = rotator;
   if (obtain === undefined) throw new Error(`${job.target.type} makes no values`);
   const attempt: GivenAttempt = {
@@ -109,6 +110,7 @@ function ready(
     driver: { handleField: 'operation' },
     // what a run that lost its claim was given, its successor is given too, or replaces
     rotator: { ...rotator, obtain, remove: async () => ({ r: 'done' }) },
+    named: (username) => driver.rotator({ ...job, username }),
     current: job.current,
     actor: job.actor,
     retain: job.retain,

@@ -13,22 +13,28 @@ export interface GivenAttempt extends Receiving {
   actor: 'self' | 'target';
   retain: boolean;
   record: SecretRecord;
+  /** The same account under another name, which a rotation may give it. */
+  named: (username: string) => ChosenRotator;
 }
 
 /** The same, once the value is known: what proves and promotes it is the same for every value. */
-export const withValue = (attempt: GivenAttempt, value: Secret): Attempt => ({
-  machine: 'chosen',
-  secret: attempt.secret,
-  record: attempt.record,
-  version: attempt.version,
-  value,
-  current: attempt.current,
-  older: async () => null,
-  actor: attempt.actor,
-  retain: attempt.retain,
-  rotator: attempt.rotator,
-  recipients: attempt.readers.map((reader) => reader.recipient),
-  withCurrent: () => attempt.rotator,
-  replay: attempt.replay,
-  claimedAt: attempt.claimedAt,
-});
+export function withValue(attempt: GivenAttempt, value: Secret): Attempt {
+  const before = attempt.rotator;
+  const after = attempt.named(attempt.record.versions[attempt.version]?.username ?? '');
+  return {
+    machine: 'chosen',
+    secret: attempt.secret,
+    record: attempt.record,
+    version: attempt.version,
+    value,
+    current: attempt.current,
+    older: async () => null,
+    actor: attempt.actor,
+    retain: attempt.retain,
+    rotator: { ...before, probe: (asked) => (asked === attempt.current ? before : after).probe(asked) },
+    recipients: attempt.readers.map((reader) => reader.recipient),
+    withCurrent: () => before,
+    replay: attempt.replay,
+    claimedAt: attempt.claimedAt,
+  };
+}

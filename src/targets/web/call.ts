@@ -1,6 +1,7 @@
 /** One question to a rotator: signed, bound to its bytes, asked again under the same key where no answer came. */
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { KeyturnError } from '../../errors.ts';
 import type { About, Authenticate } from '../driver.ts';
 import type { Resolve } from './addresses.ts';
 import { type Endpoint, type HttpResult, post } from './http.ts';
@@ -99,7 +100,12 @@ async function once(caller: Line, question: Question, attempt: number): Promise<
   );
   const bodySha256 = createHash('sha256').update(body).digest('base64url');
   const about: About = { audience, accessId, itemName, requestId, url: endpoint.url, bodySha256 };
-  const token = await caller.authenticate(about);
+  const token = await caller.authenticate(about).catch((error: unknown) => {
+    if (error instanceof KeyturnError) return error;
+    throw error;
+  });
+  if (token instanceof KeyturnError)
+    return { r: 'not-sent', code: token.code ?? 'NO_TOKEN', detail: token.what };
   return post(
     endpoint,
     body,

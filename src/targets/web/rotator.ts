@@ -1,5 +1,6 @@
 /** One account behind a custom rotator: each method is one question over https. */
 import { randomUUID } from 'node:crypto';
+import { KeyturnError } from '../../errors.ts';
 import { fillPayload, inspectPayload } from '../../manifests/payload.ts';
 import type {
   ChosenRotator,
@@ -72,7 +73,7 @@ export function createRotator(job: RotationJob, maxLength: number): ChosenRotato
           detail: 'the rotator needs the current value, and none is known',
           hint: 'set initial, or run keyturn adopt',
         };
-      const place = await reach(line);
+      const place = (await reach(line)) ?? (await authenticated(line));
       if (place !== null) return place;
       const ready: Preflight = {
         r: 'ready',
@@ -128,7 +129,10 @@ export function createRotator(job: RotationJob, maxLength: number): ChosenRotato
           code: 'ALPHABET',
           detail: 'the value has a symbol that is not sent',
         };
-      const { key = randomUUID() } = baseline;
+      // a later claim has seen by a login that the value is not there, or may set it twice: what was stored for the
+      // first one is no answer to that
+      const { key: first = randomUUID() } = baseline;
+      const key = can('verify') && (job.attempt ?? 1) > 1 ? `${first}-${job.attempt}` : first;
       // where the former value shall stay, a second call that is not known as one would end it
       if (job.retain && !custom.replays && can('verify') && (await verify(proposed)).r === 'ok')
         return { r: 'applied', code: 'VALID', detail: 'it is valid already' };
@@ -215,6 +219,26 @@ function lineOf({ target, custom, caller }: RotationJob): Line {
     itemName: `/${custom.itemName}`,
     authenticate: caller.authenticate,
   };
+}
+
+/** Whether there is a token to show at all. */
+async function authenticated({
+  authenticate,
+  audience,
+  accessId,
+  itemName,
+  endpoint,
+}: Line): Promise<Preflight | null> {
+  const about = { audience, accessId, itemName, requestId: 'preflight', url: endpoint.url, bodySha256: '' };
+  try {
+    await authenticate(about);
+    return null;
+  } catch (error) {
+    if (!(error instanceof KeyturnError)) throw error;
+    const { what: detail, code = 'NO_TOKEN', hint = '' } = error;
+    if (error.exit === 75) return { r: 'unreachable', code, detail };
+    return { r: 'refused', why: 'permission', code, detail, hint };
+  }
 }
 
 /** Where the name leads, before anything is claimed; whether somebody listens shows with the first question. */
