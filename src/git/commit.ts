@@ -1,7 +1,8 @@
 /** One commit by plumbing on a fetched base, without worktree or index (protocol G1, G2). */
+import { KeyturnError } from '../errors.ts';
 import type { Oid, Publication } from './contract.ts';
 import { writeTree } from './objects.ts';
-import { done, type Git, text } from './plumbing.ts';
+import { done, type Git, lastWords, text } from './plumbing.ts';
 
 export interface Authorship {
   /** `commit.gpgSign`; the key and its format are git's business. */
@@ -31,5 +32,9 @@ export async function writeCommit(
     input: message(publication, random),
     env: authorship.env,
   });
+  if (authorship.sign && answer.code !== 0)
+    throw new KeyturnError('git commit', `could not be signed: ${lastWords(answer.err)}`, {
+      hint: 'commit.gpgSign is on: check user.signingKey and gpg.format, or `git config commit.gpgSign false`',
+    });
   return text(done(answer, 'git commit'));
 }
