@@ -112,7 +112,7 @@ function checkout(
 }
 
 /** `keyturn`, and an npm and an npx that know this release of it and nothing else. */
-function toolsIn(folder: string): string {
+export function toolsIn(folder: string): string {
   const cli = `exec "${process.execPath}" "${join(root, 'src', 'cli.ts')}" "$@"`;
   const scripts = {
     keyturn: cli,
