@@ -54,7 +54,7 @@ describe('the packed keyturn', () => {
     });
     expect(keyturn(repository, 'validate')).toMatchObject({
       status: 0,
-      stderr: 'keyturn: valid: 2 targets, 1 role, 5 secrets\n',
+      stderr: 'keyturn: valid: 3 targets, 1 role, 6 secrets\n',
     });
   });
 

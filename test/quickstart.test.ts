@@ -44,6 +44,7 @@ test('everything holds, every password changes, and nothing is left behind', {
   const { code, said } = await quickstart();
   expect({ code, said }).toEqual({ code: 0, said: expect.stringContaining('# Everything held') });
   expect(said).toContain('PostgreSQL: shop_a with shop-by-hand-1: refused');
+  expect(said).toContain('guestbook: mailer with mailer-by-hand-1: refused');
   expect(said).toContain('nothing to do: ');
   expect(readdirSync(scratch)).toEqual([]);
 });

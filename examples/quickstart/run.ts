@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const patience = 5_000;
+const storyFile = fileURLToPath(new URL('story.ts', import.meta.url));
 
 // Servers that refuse to be root run as somebody else, who must be able to pass through and read.
 process.umask(0o022);
@@ -19,7 +20,7 @@ mkdirSync(join(scratch, 'tmp'));
 /** Started by root, PostgreSQL runs as `postgres`, a user that is made where there is none. */
 const newcomer = process.getuid?.() === 0 && !exists('postgres');
 
-const story = spawn(process.execPath, [fileURLToPath(new URL('story.ts', import.meta.url)), scratch], {
+const story = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', storyFile, scratch], {
   detached: true,
   stdio: ['ignore', 'inherit', 'inherit'],
   env: { ...process.env, TMPDIR: join(scratch, 'tmp') },

@@ -3,6 +3,7 @@ import pg from 'pg';
 import { startMariadb } from '../../test/servers/mysql.ts';
 import { findMariadb } from '../../test/servers/mysql-installation.ts';
 import { startPostgres } from '../../test/servers/postgresql.ts';
+import { startExample } from '../../test/servers/rotator.ts';
 
 /** A real server with its accounts as an administrator left them, and a client that is not keyturn's. */
 export interface DemoServer {
@@ -43,6 +44,22 @@ export async function demoPostgres(): Promise<DemoServer> {
     }
   };
   return { name: 'PostgreSQL', port: server.port, initial, login, stop: server.stop };
+}
+
+/** Where the rotator serves, and what the manifest must say of it beside that. */
+export interface DemoRotator extends DemoServer {
+  url: string;
+  audience: string;
+  caPem: string;
+}
+
+/** examples/custom-rotator as a program of its own, in front of an application with one user; `jwks`: whom it trusts. */
+export async function demoGuestbook(jwks: string): Promise<DemoRotator> {
+  const { url, audience, port, caPem, store, stop } = await startExample(JSON.parse(jwks));
+  store.create('mailer', 'mailer-by-hand-1');
+  const login = async (user: string, password: string): Promise<string> =>
+    store.login(user, password) === 'refused' ? 'refused' : user;
+  return { name: 'guestbook', port, initial: {}, login, stop, url, audience, caPem };
 }
 
 /** MariaDB where it is installed: a login that may change accounts, and one account. */

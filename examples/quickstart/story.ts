@@ -1,6 +1,8 @@
 /** This folder's manifests against real servers and a real git remote, every command for real. `run.ts` starts it. */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type DemoServer, demoMariadb, demoPostgres } from './servers.ts';
+import { type DemoServer, demoGuestbook, demoMariadb, demoPostgres } from './servers.ts';
 import { Stage } from './stage.ts';
 
 /** Throws when a step did not end as it should. */
@@ -10,10 +12,26 @@ function must(holds: boolean, otherwise: string): void {
 
 const shop = 'demo/postgresql/shop';
 const reports = 'demo/postgresql/reports';
+const mailer = 'demo/guestbook/mailer';
 
-async function story(stage: Stage, postgres: DemoServer, mariadb: DemoServer | undefined): Promise<void> {
+/** What makes the certificate of the rotator. */
+function hasOpenssl(): boolean {
+  try {
+    execFileSync('openssl', ['version'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function story(
+  stage: Stage,
+  postgres: DemoServer,
+  mariadb: DemoServer | undefined,
+  servers: DemoServer[],
+): Promise<void> {
   /** Everything that was ever a password here. */
-  const passwords = new Set(['shop-by-hand-1', 'reports-by-hand-1']);
+  const passwords = new Set(['shop-by-hand-1', 'reports-by-hand-1', 'mailer-by-hand-1']);
   const initial = { ...postgres.initial, ...mariadb?.initial };
   const keyturn = async (args: string[], expected = 0): Promise<string> => {
     const { code, stdout } = await stage.keyturn(args, initial);
@@ -48,6 +66,20 @@ async function story(stage: Stage, postgres: DemoServer, mariadb: DemoServer | u
   await keyturn(['keygen', '--out', identity('offline'), '--name', 'admin-1']);
   await keyturn(['keygen', '--out', identity('shop'), '--reader']);
 
+  const web = hasOpenssl();
+  stage.say(
+    web
+      ? 'An application with its own users gets a rotator, which knows the job by its public key.'
+      : 'openssl is not installed, so there is no custom rotator.',
+  );
+  const guestbook = web ? await demoGuestbook(await keyturn(['jwks'])) : undefined;
+  if (guestbook) {
+    servers.push(guestbook);
+    mkdirSync(join(stage.repo, 'certs'));
+    writeFileSync(join(stage.repo, 'certs', 'rotator.pem'), guestbook.caPem);
+    stage.print(`  its rotator is at ${guestbook.url}`);
+  }
+
   stage.say(
     'The manifests of examples/quickstart, with these recipients and ports, are committed and pushed.',
   );
@@ -56,10 +88,9 @@ async function story(stage: Stage, postgres: DemoServer, mariadb: DemoServer | u
     [
       'keyturn.yaml',
       'manifests/roles/shop.yaml',
-      ...['postgresql', ...(mariadb ? ['mariadb'] : [])].flatMap((name) => [
-        `manifests/targets/${name}.yaml`,
-        `manifests/secrets/${name}.yaml`,
-      ]),
+      ...['postgresql', ...(mariadb ? ['mariadb'] : []), ...(guestbook ? ['guestbook'] : [])].flatMap(
+        (name) => [`manifests/targets/${name}.yaml`, `manifests/secrets/${name}.yaml`],
+      ),
     ],
     (file, text) => {
       const filled = text
@@ -68,6 +99,10 @@ async function story(stage: Stage, postgres: DemoServer, mariadb: DemoServer | u
       const own = file.includes('roles') ? recipients.slice(2) : recipients.slice();
       return filled
         .replace('port: 3306', `port: ${mariadb?.port}`)
+        .replace(
+          'url: https://localhost:8443/',
+          `url: ${guestbook?.url}\n  audience: ${guestbook?.audience}\n  tls: { ca: certs/rotator.pem }`,
+        )
         .replaceAll(/\bage1[a-z0-9]{58}\b/g, () => own.shift() ?? '');
     },
   );
@@ -99,9 +134,12 @@ async function story(stage: Stage, postgres: DemoServer, mariadb: DemoServer | u
   must(stage.remoteTip() === before, 'the second apply pushed something');
 
   stage.say('A laptop is lost. Everything is rotated now, whatever the schedule says.');
-  const names = [shop, reports, 'demo/postgresql/admin', ...(mariadb ? ['demo/mariadb/app'] : [])];
+  const names = [shop, reports, 'demo/postgresql/admin'];
+  if (mariadb) names.push('demo/mariadb/app');
+  if (guestbook) names.push(mailer);
   const old = await get(reports);
   const app = mariadb && (await get('demo/mariadb/app'));
+  const mail = guestbook && (await get(mailer));
   await keyturn(['rotate', ...names, '--reason', 'laptop lost', '--force']);
 
   stage.say('reports has no grace: its old password is dead. The shop keeps the previous one for a day.');
@@ -116,6 +154,12 @@ async function story(stage: Stage, postgres: DemoServer, mariadb: DemoServer | u
     await attempt(mariadb, 'app', renewed.password, 'in');
     await attempt(mariadb, 'app', app.password, 'in');
     await attempt(mariadb, 'app', 'app-by-hand-1', 'refused');
+  }
+  if (guestbook && mail) {
+    const renewed = await get(mailer);
+    await attempt(guestbook, 'mailer', renewed.password, 'in');
+    await attempt(guestbook, 'mailer', mail.password, 'in');
+    await attempt(guestbook, 'mailer', 'mailer-by-hand-1', 'refused');
   }
   await keyturn(['verify']);
   await keyturn(['history', shop]);
@@ -146,7 +190,7 @@ async function main(scratch: string): Promise<void> {
     if (mariadb) servers.push(mariadb);
     for (const { name, port } of servers) stage.print(`  ${name} on 127.0.0.1:${port}`);
     if (!mariadb) stage.print('  MariaDB is not installed, so PostgreSQL alone');
-    await story(stage, postgres, mariadb);
+    await story(stage, postgres, mariadb, servers);
     stage.say(
       `Everything held, in ${Math.ceil((performance.now() - started) / 1000)} seconds; nothing is left behind.`,
     );

@@ -14,6 +14,8 @@ export const audience = 'https://rotator.example/';
 export interface ExampleRotator {
   /** `https://localhost:PORT/`. */
   url: string;
+  /** What its tokens must say they are for. */
+  audience: string;
   port: number;
   caPem: string;
   /** The users as the application has them. */
@@ -79,6 +81,7 @@ export async function startExample(keys: JSONWebKeySet): Promise<ExampleRotator>
   const port = Number(/\d+$/.exec(line)?.[0]);
   return {
     url: `https://localhost:${port}/`,
+    audience,
     port,
     caPem,
     store,
