@@ -126,4 +126,16 @@ spec: { target: [], schedule: { every: 1x, hour: 25 }, initial: { password: hunt
       new Set(['jose']),
     );
   });
+
+  test("pins init's workflows to the commit that the release job wrote into it", () => {
+    const commit = '0123456789'.repeat(4);
+    const release = join(folder, 'node_modules', 'keyturn', 'release.json');
+    writeFileSync(release, JSON.stringify({ action: 'acme/keyturn', commit }));
+    const project = mkdtempSync(join(folder, 'project-'));
+    const home = { ...env, HOME: project };
+    const bin = join(folder, 'node_modules', '.bin', 'keyturn');
+    expect(spawnSync(bin, ['init'], { cwd: project, env: home }).status).toBe(0);
+    const workflow = readFileSync(join(project, '.github', 'workflows', 'keyturn-apply.yml'), 'utf8');
+    expect(workflow).toContain(`- uses: acme/keyturn@${commit} # v${manifest.version}\n`);
+  });
 });

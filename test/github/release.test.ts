@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -115,17 +116,19 @@ describe('a release', () => {
     const downloaded = at('downloaded');
     git('clone', '--quiet', '--depth=1', '--branch', major, `file://${remote}`, downloaded);
     const { runs } = parse(readFileSync(join(downloaded, 'action.yml'), 'utf8'));
-    const ended = await runStep({
-      command: process.execPath,
-      args: [join(downloaded, runs.main)],
-      cwd: place,
-      env: {
-        ...env,
-        GITHUB_WORKSPACE: join(copy, 'examples', 'quickstart'),
-        ...inputsOf({ command: 'validate' }),
-      },
-    });
-    expect(ended).toMatchObject({ code: 0, log: expect.stringContaining('keyturn: valid: ') });
+    const examples = readdirSync(join(copy, 'examples')).filter((name) =>
+      existsSync(join(copy, 'examples', name, 'keyturn.yaml')),
+    );
+    expect(examples.length).toBeGreaterThan(3);
+    for (const name of examples) {
+      const ended = await runStep({
+        command: process.execPath,
+        args: [join(downloaded, runs.main)],
+        cwd: place,
+        env: { ...env, GITHUB_WORKSPACE: join(copy, 'examples', name), ...inputsOf({ command: 'validate' }) },
+      });
+      expect(ended, ended.log).toMatchObject({ code: 0, log: expect.stringContaining('keyturn: valid: ') });
+    }
   });
 
   test('is what init pins the workflows to', async () => {
