@@ -80,6 +80,7 @@ const mayReveal = [
   'src/commands/keygen.ts',
   'src/commands/init.ts',
   'src/github/action.ts',
+  'src/github/aws-token.ts',
   'src/github/get.ts',
   'src/password.ts',
 ];

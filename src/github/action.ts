@@ -9,6 +9,7 @@ import { exitCodeOf, renderError } from '../output/errors.ts';
 import { annotationsOf } from '../output/workflow-commands.ts';
 import { onConceal } from '../redact.ts';
 import { projectRoot } from '../run.ts';
+import { withAwsToken } from './aws-token.ts';
 import { readPullRequest } from './event.ts';
 import { type ActionCommand, type Inputs, readInputs } from './inputs.ts';
 import type { Job } from './job.ts';
@@ -16,8 +17,10 @@ import type { Job } from './job.ts';
 const commands: Record<ActionCommand, (job: Job) => Promise<ExitCode>> = {
   validate: ({ context }) => validate(context),
   plan: async (job) => (await import('./plan.ts')).planAction(job),
-  apply: async (job) => (await import('./apply.ts')).applyAction(job),
-  verify: async (job) => (await import('./verify.ts')).verifyAction(job),
+  apply: async (job) =>
+    withAwsToken(job.context.host, async () => (await import('./apply.ts')).applyAction(job)),
+  verify: async (job) =>
+    withAwsToken(job.context.host, async () => (await import('./verify.ts')).verifyAction(job)),
   get: async (job) => (await import('./get.ts')).getAction(job),
 };
 
