@@ -19,9 +19,11 @@ export interface Stage {
 
 /** A project with these manifests, applied once; `bob` reads everything in it. */
 export async function setStage(
-  manifests: string,
+  manifests: string | ((desk: Desk) => Promise<string>),
   env: NodeJS.ProcessEnv,
   files: Record<string, string> = {},
+  // so that a rotation after it does not rest for a lease
+  ahead: number = -2 * 3_600_000,
 ): Promise<Stage> {
   const desk = takeDesk(env);
   expect(await desk.keyturn(['init', '--name', 'acme'])).toMatchObject({ code: 0 });
@@ -29,12 +31,11 @@ export async function setStage(
     desk.write(`manifests/${path}`, '');
   desk.write('keyturn.yaml', desk.read('keyturn.yaml').replace('maxShare: 0.5', 'maxShare: 1'));
   const reader = await member('bob');
-  desk.write('manifests/all.yaml', manifests);
+  desk.write('manifests/all.yaml', typeof manifests === 'string' ? manifests : await manifests(desk));
   for (const [path, text] of Object.entries(files)) desk.write(path, text);
   desk.write('manifests/roles.yaml', role('people', as(reader), '"**"'));
   desk.push('Declare');
-  // so that a rotation right after it does not rest for a lease
-  desk.ahead = -2 * 3_600_000;
+  desk.ahead = ahead;
   const applied = await desk.keyturn(['apply']);
   expect(applied, applied.err).toMatchObject({ code: 0 });
   desk.ahead = 0;

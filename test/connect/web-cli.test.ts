@@ -1,8 +1,11 @@
 /** `keyturn connect` to an application: with a program, and with an address for a browser. */
 import http from 'node:http';
+import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { certificates } from '../servers/https.ts';
 import { type PostgresServer, startPostgres } from '../servers/postgresql.ts';
+import { audience, type ExampleRotator, startExample } from '../servers/rotator.ts';
 import { exposures, type Stage, setStage, startBob } from './stage.ts';
 
 let server: PostgresServer;
@@ -93,5 +96,66 @@ describe('a web session', () => {
     expect(exposures(allowed, running.child.pid ?? 0, [home, stage.bob.clone])).toEqual([]);
     running.child.stdin?.end();
     expect(await running.ended, running.err).toBe(0);
+  });
+
+  it('of an application behind a custom rotator ends with its password refused', async () => {
+    let example: ExampleRotator | undefined;
+    const { certPem, keyPem } = certificates();
+    const guestbook = https.createServer({ cert: certPem, key: keyPem }, (request, response) => {
+      const [, given = ''] = (request.headers.authorization ?? '').split(' ');
+      const [, user = '', password = ''] =
+        /^([^:]*):(.*)$/.exec(Buffer.from(given, 'base64').toString()) ?? [];
+      const login = example?.store.login(user, password) ?? 'refused';
+      response.writeHead(login === 'refused' ? 401 : 200).end(login);
+    });
+    await new Promise<void>((resolve) => guestbook.listen(0, 'localhost', resolve));
+    try {
+      stage = await setStage(
+        async (desk) => {
+          example = await startExample(JSON.parse((await desk.keyturn(['jwks'])).out));
+          example.store.create('admin', 'by-hand-admin-1');
+          desk.write('ca.pem', example.caPem);
+          return `apiVersion: keyturn/v1
+kind: Target
+metadata: { name: guestbook }
+spec:
+  type: web
+  url: ${example.url}
+  audience: ${audience}
+  tls: { ca: ca.pem }
+  allowAddresses: [127.0.0.1, "::1"]
+---
+apiVersion: keyturn/v1
+kind: RotatedSecret
+metadata: { name: guestbook/admin }
+spec:
+  target: guestbook
+  account: { username: admin }
+  operations: [rotate, verify, status]
+  replays: true
+  access:
+    web: { url: "https://localhost:${(guestbook.address() as AddressInfo).port}/" }
+    rotateAfterDisconnect: true
+`;
+        },
+        {},
+        {},
+        0,
+      );
+      const old = (await stage.desk.keyturn(['get', 'guestbook/admin'])).out;
+      expect(example?.store.login('admin', old)).toBe('present');
+      const running = startBob(stage, ['connect', 'guestbook/admin']);
+      await running.shows(/^http:\/\/keyturn:/m);
+      expect(await get(running.out.trim())).toBe('200 present');
+      expect(exposures(old, process.pid, [stage.bob.env.HOME ?? '', stage.bob.clone])).toEqual([]);
+      running.child.kill('SIGTERM');
+      expect(await running.ended).toBe(143);
+      const applied = await stage.desk.keyturn(['apply', '--force']);
+      expect(applied.code, applied.err).toBe(0);
+      expect(example?.store.login('admin', old)).toBe('refused');
+    } finally {
+      guestbook.close();
+      await example?.stop();
+    }
   });
 });

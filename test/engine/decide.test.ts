@@ -5,6 +5,7 @@ import { decide, nextDue, retryAt } from '../../src/engine/decide.ts';
 import type { Action } from '../../src/engine/model.ts';
 import { beforeRotating, type Case } from './decide-cases.ts';
 import { rotating } from './decide-rotations.ts';
+import { sessions } from './decide-sessions.ts';
 import { day, hour, minute, schedule } from './schedules.ts';
 import {
   ahead,
@@ -19,7 +20,7 @@ import {
   version,
 } from './wishes-and-records.ts';
 
-const cases: Record<string, Case> = { ...beforeRotating, ...rotating };
+const cases: Record<string, Case> = { ...beforeRotating, ...rotating, ...sessions };
 
 const told = ({ verb, from, to, why, reason }: Action): string =>
   `${verb} ${from ?? 'new'} -> ${to ?? '-'}${why === null ? '' : ` (${why})`}: ${reason}`;
