@@ -3,11 +3,13 @@ import { bindingChange, boundTo, newPlaces } from '../engine/binding.ts';
 import { KeyturnError } from '../errors.ts';
 import type { Host } from '../host.ts';
 import type { Access } from '../manifests/access.ts';
+import { hostLabel } from '../manifests/hosts.ts';
 import { loadManifests } from '../manifests/load.ts';
 import type { Login, RotatedSecret, Target } from '../manifests/model.ts';
-import { type Published, readPublished } from '../reader.ts';
+import { type Published, readPublished, type Wanted } from '../reader.ts';
 import { identityOf, projectRoot } from '../run.ts';
 import { Secret } from '../secret.ts';
+import { placeOf } from '../state/hosts.ts';
 import { resolveValue } from '../state/values.ts';
 import type { Credentials } from '../targets/driver.ts';
 import { driverOf } from '../targets/registry.ts';
@@ -58,28 +60,20 @@ export async function arrange(host: Host, name: string, wish: Wish): Promise<Arr
     throw new KeyturnError(name, 'lets nobody have a session', {
       hint: 'add access: { enable: true } to its manifest',
     });
-  const target = chosen(name, declared, access, wish.host);
+  const target = chosen(secret, declared, targets, access, wish.host);
   const authorityName = access.certificate?.ca;
-  const wanted = [{ name }, ...(authorityName === undefined ? [] : [{ name: authorityName }])];
-  const read = (names: readonly { name: string }[]) =>
-    readPublished(host, names, { identity: wish.identity });
+  const mine = { name, ...(secret.hosts === undefined ? {} : { host: target.name }) };
+  const wanted = [mine, ...(authorityName === undefined ? [] : [{ name: authorityName }])];
+  const read = (names: readonly Wanted[]) => readPublished(host, names, { identity: wish.identity });
   const { values, notes } = await read(wanted);
   const [own, authority] = values;
   if (own === undefined) throw new Error('not read');
-  const check = async (published: Published): Promise<void> => {
-    const bound = boundTo(await driverOf(declared.type, secret.rotator), declared, secret);
-    const change = bindingChange(published.binding, bound) ?? newPlaces(published.binding, bound);
-    if (change !== null)
-      throw new KeyturnError(name, `may not be sent there: ${change}`, {
-        hint: `if that is right, somebody with a signing key runs keyturn rebind ${name}`,
-        exit: 3,
-      });
-  };
+  const check = (published: Published): Promise<void> => refuseElsewhere(secret, declared, target, published);
   await check(own);
   const jump = await jumpLogin(host, root, target, wish.identity);
   const username = own.fields.username ?? secret.account.usernames[0];
   const keyring = ringOf(secret, own, async (before) => {
-    const [newer] = (await read([{ name }])).values;
+    const [newer] = (await read([mine])).values;
     if (newer === undefined || newer.version === before) return undefined;
     await check(newer);
     wish.renewed(newer.version);
@@ -92,12 +86,46 @@ export async function arrange(host: Host, name: string, wish: Wish): Promise<Arr
   };
 }
 
-function chosen(name: string, target: Target, access: Access, host: string | undefined): Target {
-  if (host === undefined || host === target.host) return { ...target, verifyHost: undefined };
-  if (access.protocol !== 'web' && access.hosts.includes(host))
-    return { ...target, host, verifyHost: undefined };
+/** The secret's own target, with another host where the manifest lets sessions go there, or another one that has its value. */
+function chosen(
+  { name, hosts: family = [] }: RotatedSecret,
+  own: Target,
+  targets: ReadonlyMap<string, Target>,
+  access: Access,
+  host: string | undefined,
+): Target {
+  const plain = { ...own, verifyHost: undefined };
+  if (host === undefined || host === own.host) return plain;
+  const other = family.find((one) => one === host || hostLabel(one) === host);
+  const found = other === undefined ? undefined : targets.get(other);
+  if (access.protocol !== 'web' && found !== undefined) return { ...found, verifyHost: undefined };
+  if (access.protocol !== 'web' && access.hosts.includes(host)) return { ...plain, host };
   throw new KeyturnError(`--host ${host}`, `is none that a session with ${name} may go to`, {
-    hint: `it may go to ${[target.host, ...access.hosts].join(', ')}; spec.access.hosts names more`,
+    hint: `it may go to ${[own.host, ...family.map(hostLabel), ...access.hosts].join(', ')}; spec.access.hosts names more`,
+  });
+}
+
+/** Compares what was sealed with the value, which whoever changes manifests cannot write, with where they lead now. */
+async function refuseElsewhere(
+  secret: RotatedSecret,
+  own: Target,
+  to: Target,
+  { binding }: Published,
+): Promise<void> {
+  const driver = await driverOf(own.type, secret.rotator);
+  const bound = boundTo(driver, own, secret);
+  const isOwn = to.name === own.name;
+  const place = isOwn ? undefined : placeOf(driver.binding(to, secret.account));
+  const was = binding.hosts?.[to.name];
+  const change = isOwn
+    ? (bindingChange(binding, bound) ?? newPlaces(binding, bound))
+    : was === place
+      ? null
+      : `${to.name} is ${was === undefined ? 'new' : 'another place than it was'}`;
+  if (change === null) return;
+  throw new KeyturnError(secret.name, `may not be sent there: ${change}`, {
+    hint: `if that is right, somebody with a signing key runs keyturn rebind ${secret.name}`,
+    exit: 3,
   });
 }
 

@@ -20,6 +20,8 @@ import { currentPath, parseCurrent } from '../state/version-file.ts';
 const tries = 8;
 
 export interface OnRecord {
+  /** The promoted version when it began. */
+  current: number | null;
   /** Says that it goes on. The version that is current now, or null where the remote did not answer. */
   renew(): Promise<number | null>;
   /** Says that it has ended. Null where that could not be said, so that its lease has to run out; else as `renew`. */
@@ -34,8 +36,9 @@ export async function putOnRecord(
 ): Promise<OnRecord> {
   const openedAt = clock.now().toISOString();
   let file: SessionFile = { ...session, openedAt, renewedAt: openedAt };
-  await push(repository, file, 'open', (tip) => refuseBusy(repository, tip, file, clock.now()));
+  const began = await push(repository, file, 'open', (tip) => refuseBusy(repository, tip, file, clock.now()));
   return {
+    current: await currentAt(repository, began, file.secret),
     renew: async () => {
       file = { ...file, renewedAt: clock.now().toISOString() };
       try {

@@ -53,7 +53,7 @@ export async function visitTarget(host: Host, asked: Visit): Promise<Visited> {
     host: access.web?.url ?? `${target.host}:${target.port}`,
   });
   const watch = watchSignals();
-  const beat = heartbeat(record, version, told);
+  const beat = heartbeat(record, told);
   const outcome: Pick<Visited, 'code' | 'failure'> = { code: null, failure: undefined };
   try {
     outcome.code = await serve({
@@ -71,7 +71,7 @@ export async function visitTarget(host: Host, asked: Visit): Promise<Visited> {
     warn(
       `the end of the session could not be recorded; it counts as over in ${sessionLease / 60_000} minutes at most`,
     );
-  else if (end.current !== null && end.current !== version) told(end.current);
+  else if (end.current !== null && end.current !== record.current) told(end.current);
   return { arranged, ...outcome, used: keyring.used, closed: end !== null };
 }
 
@@ -90,7 +90,6 @@ function tellOnce(name: string, warn: (words: string) => void): (version: number
 /** Renews the record twice a lease, and looks at the same time whether the credential was rotated. */
 export function heartbeat(
   record: OnRecord,
-  version: number,
   rotated: (version: number) => void,
   every: number = sessionLease / 2,
 ): { stop(): Promise<void> } {
@@ -98,7 +97,7 @@ export function heartbeat(
   const timer = setInterval(() => {
     last = last.then(async () => {
       const current = await record.renew();
-      if (current !== null && current !== version) rotated(current);
+      if (current !== null && current !== record.current) rotated(current);
     });
   }, every);
   return {

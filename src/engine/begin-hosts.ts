@@ -54,16 +54,16 @@ async function begin(item: Item, whole: Whole, desired: Desired, world: World): 
   if (!first) throw new Error(`${secret.name} has no host`);
   const uses = [...new Set(ready.flatMap(({ base }) => base.uses))];
   const seen = { ...first.seen, preflight: { ...first.seen.preflight, baseline: {} } };
-  const made = await claim(item, record, driver, { ...first.base, uses }, seen, desired, world);
-  const to = hostsClaimed(
-    made.to,
-    new Map(
-      ready.map(({ host, base, seen: { preflight } }) => [
-        host,
-        { binding: driver.binding(base.target, secret.account), baseline: preflight.baseline },
-      ]),
-    ),
+  const places = new Map(
+    ready.map(({ host, base, seen: { preflight } }) => [
+      host,
+      { binding: driver.binding(base.target, secret.account), baseline: preflight.baseline },
+    ]),
   );
+  // its hosts before it is sealed: the file says where they are
+  const bound = hostsClaimed(record, places);
+  const made = await claim(item, bound, driver, { ...first.base, uses }, seen, desired, world);
+  const { to } = made;
   const hosts = ready.map(({ host, seen: { job, rotator } }): HostAttempt => {
     const alone = { secret: at(secret, host), record: seenFrom(to, host) };
     const attempt = attemptOf({

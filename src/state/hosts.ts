@@ -11,6 +11,16 @@ export function hostsOf(record: SecretRecord): Record<string, HostRecord> {
     : { [record.target]: { binding: record.binding, v: record.current } };
 }
 
+/** Where a host is, as its binding has it, in one line. */
+export const placeOf = ({ host, port, tls }: Binding): string => `${host}:${port} ${tls}`;
+
+/** What the file of a version says of where it may be sent: readers know nothing else of that. */
+export function sealedBinding({ binding, hosts }: SecretRecord): Binding {
+  if (hosts === undefined) return binding;
+  const places = Object.entries(hosts).map(([name, one]) => [name, placeOf(one.binding)]);
+  return { ...binding, hosts: Object.fromEntries(places) };
+}
+
 /** The record as if `host` were its only one: what a rotation, a login or a retirement there goes by. */
 export function seenFrom(record: SecretRecord, host: string): SecretRecord {
   const { binding, v, baseline = {}, tried = [], ...known } = hostRecord(record, host);

@@ -11,6 +11,7 @@ import type { StateRepository, Tip, Write } from '../git/contract.ts';
 import type { Secret } from '../secret.ts';
 import { type Admits, admitted, newcomers } from './admission.ts';
 import { byName } from './by-name.ts';
+import { sealedBinding } from './hosts.ts';
 import { type Identity, writerOf } from './identity.ts';
 import { append, type Folded, fold } from './journal.ts';
 import type { SecretRecord, State } from './model.ts';
@@ -196,7 +197,7 @@ export class Ledger {
         uid: record.uid,
         name: record.name,
         v,
-        binding: record.binding,
+        binding: sealedBinding(record),
         fields: { value: content.value.reveal(), fields: content.fields },
         issuedAt: clock.now().toISOString(),
       },

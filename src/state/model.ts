@@ -19,6 +19,8 @@ export interface Binding {
   tls: string;
   /** Where a person's session takes it beyond that, separated by spaces: further hosts, or the address of an application. */
   sessions?: string;
+  /** In the file of a version alone: where each of several hosts with this value is, by its target. */
+  hosts?: Record<string, string>;
 }
 
 export interface VersionRecord {

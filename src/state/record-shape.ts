@@ -35,6 +35,7 @@ export const binding = objectOf<Binding>({
   account: filled,
   tls: filled,
   sessions: { optional: filled },
+  hosts: { optional: mapOf(/./s, filled) },
 });
 
 const how = oneOf('login', 'witness', 'acknowledged');

@@ -163,7 +163,7 @@ describe('a session', () => {
     const told: number[] = [];
     const minute = 60_000;
     ahead = 50 * minute;
-    const beat = heartbeat(record, 1, (version) => told.push(version), 50);
+    const beat = heartbeat(record, (version) => told.push(version), 50);
     const open = (at: number): boolean =>
       sessionFiles().some((file) => endOf(file, new Date(systemClock.now().getTime() + at)) === null);
     await expect.poll(() => open(100 * minute), { timeout: 10_000 }).toBe(true);
@@ -171,7 +171,7 @@ describe('a session', () => {
     await beat.stop();
     expect((await stage.desk.keyturn(['rotate', 'pg/app'])).code).toBe(0);
     expect(told).toEqual([]);
-    const second = heartbeat(record, 1, (version) => told.push(version), 50);
+    const second = heartbeat(record, (version) => told.push(version), 50);
     await expect.poll(() => told[0], { timeout: 10_000 }).toBe(2);
     await second.stop();
     expect(await record.close(false)).toEqual({ current: 2 });
