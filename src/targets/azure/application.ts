@@ -94,7 +94,7 @@ export class ApplicationSecrets implements IssuedRotator {
           issued: {
             handle: made.keyId,
             value: new Secret(made.secretText),
-            expiresAt: iso(made.endDateTime),
+            ...endOf(made),
           },
         };
       } catch (error) {

@@ -50,16 +50,16 @@ export async function credentialOf({ target, own, admin }: LoginOf): Promise<Tok
   switch (login.how) {
     case 'secret':
       return new identity.ClientSecretCredential(tenantId, clientId, admin?.password.reveal() ?? '', options);
-    case 'certificate':
-      return new identity.ClientCertificateCredential(
-        tenantId,
-        clientId,
-        { certificate: admin?.password.reveal() ?? '' },
-        options,
-      );
+    case 'certificate': {
+      const certificate = admin?.password.reveal() ?? '';
+      if (!certificate.includes('-----BEGIN CERTIFICATE-----')) throw nothing();
+      return new identity.ClientCertificateCredential(tenantId, clientId, { certificate }, options);
+    }
     case 'github':
+      if (!process.env.ACTIONS_ID_TOKEN_REQUEST_URL) throw nothing();
       return new identity.ClientAssertionCredential(tenantId, clientId, githubToken, options);
     case 'token-file':
+      if (!process.env.AZURE_FEDERATED_TOKEN_FILE) throw nothing();
       return new identity.ClientAssertionCredential(tenantId, clientId, federatedToken, options);
     case 'managed-identity':
       return new identity.ManagedIdentityCredential({ ...options, ...(clientId === '' ? {} : { clientId }) });
@@ -72,17 +72,19 @@ export async function credentialOf({ target, own, admin }: LoginOf): Promise<Tok
   }
 }
 
+/** What this way to log in takes is not there. */
+const nothing = (): LoginFailed =>
+  new LoginFailed(Object.assign(new Error(), { name: 'CredentialUnavailableError' }));
+
 /** What another issuer says of this process, at the place that workload identity names: never one of a manifest. */
 async function federatedToken(): Promise<string> {
-  const { AZURE_FEDERATED_TOKEN_FILE: path } = process.env;
-  if (!path) throw Object.assign(new Error('no token file'), { name: 'CredentialUnavailableError' });
+  const { AZURE_FEDERATED_TOKEN_FILE: path = '' } = process.env;
   return (await readFile(path, 'utf8')).trim();
 }
 
 /** What GitHub says of this job, for Entra's token exchange. */
 async function githubToken(): Promise<string> {
   const { ACTIONS_ID_TOKEN_REQUEST_URL: url, ACTIONS_ID_TOKEN_REQUEST_TOKEN: bearer } = process.env;
-  if (!url || !bearer) throw Object.assign(new Error('no id-token'), { name: 'CredentialUnavailableError' });
   const answer = await fetch(`${url}&audience=${encodeURIComponent('api://AzureADTokenExchange')}`, {
     headers: { authorization: `bearer ${bearer}`, accept: 'application/json' },
     signal: AbortSignal.timeout(10_000),
