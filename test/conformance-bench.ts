@@ -8,7 +8,7 @@ let drawn = 0;
 export const freshValue = (): string =>
   `Kt${process.pid}x${++drawn}-Zq7%w@${Math.random().toString(36).slice(2, 12)}`;
 
-export const at = (job: RotationJob, port: number): RotationJob => ({
+export const atPort = (job: RotationJob, port: number): RotationJob => ({
   ...job,
   target: { ...job.target, port },
 });
@@ -20,7 +20,7 @@ export function baselineOf(preflight: Preflight): Record<string, string> {
 }
 
 /** Makes rotators, proxies and values for one test at a time, and remembers what was answered. */
-export function makeBench(driver: ChosenDriver) {
+export function makeBench(driver: ChosenDriver, at: typeof atPort = atPort) {
   const open: ChosenRotator[] = [];
   const proxies: CutProxy[] = [];
   const said: unknown[] = [];

@@ -4,6 +4,7 @@ import { applicationRoles, missingForApplication } from './azure/permissions.ts'
 import { EntraPassword, maxLength } from './azure/user.ts';
 import type { ChosenDriver } from './driver.ts';
 import type { IssuedDriver } from './issued.ts';
+import { alphabet } from './portable.ts';
 
 /** Client secrets of applications (protocol §4.3). */
 export const application: IssuedDriver = {
@@ -25,7 +26,7 @@ export const user: ChosenDriver = {
   machine: 'chosen',
   type: 'azure',
   constraints: () => ({
-    alphabet: 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%()*+,-./:;<=>?@[]^_{}~',
+    alphabet,
     maxLength,
   }),
   overlap: () => 'none',

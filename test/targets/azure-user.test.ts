@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { Secret } from '../../src/secret.ts';
 import { user as driver } from '../../src/targets/azure.ts';
 import type { ChosenRotator, RotationJob } from '../../src/targets/driver.ts';
+import { describeRotator, type RotatorFixture } from '../conformance.ts';
 import {
   type Application,
   addApplication,
@@ -18,6 +19,81 @@ import { targetAt } from './azure-fixture.ts';
 const granted = ['User.Read.All', 'User-PasswordProfile.ReadWrite.All'];
 let drawn = 0;
 const draw = (): Secret => new Secret(`Kt${++drawn}-Zq7%w@${crypto.randomUUID()}`);
+
+let shared: AzureDouble;
+let manager: Application;
+
+const fixture: RotatorFixture = {
+  driver,
+  can: {
+    retain: { target: false, self: false },
+    witness: { target: true, self: true },
+    actors: ['target'],
+    baseline: false,
+    retire: false,
+    alternate: false,
+  },
+  statement: /nothing can be read of what travels by TLS/,
+  async start() {
+    shared = await startAzure();
+    trust(shared.caPem);
+  },
+  async stop() {
+    expect(shared.violations).toEqual([]);
+    await shared.stop();
+  },
+  async account() {
+    manager = addApplication(shared.directory, 'manager', { roles: granted, publicClient: true });
+    const { secretText } = addSecret(manager, null);
+    const { userPrincipalName: username, password } = addUser(
+      shared.directory,
+      `user-${++drawn}@example.org`,
+    );
+    return {
+      target: targetAt(shared, { clientId: manager.appId, publicClientId: manager.appId }),
+      username,
+      host: undefined,
+      account: { usernames: [username], host: undefined },
+      actor: 'target',
+      admin: { username: '', password: new Secret(secretText) },
+      current: new Secret(password),
+      retain: false,
+      login: 'ropc',
+      mark: { uid: 'u', version: 1 },
+    };
+  },
+  at(job, port) {
+    const origin = `https://localhost:${port}`;
+    const { azure } = job.target;
+    if (!azure) throw new Error('no Azure target');
+    const endpoints = { login: origin, graph: origin, management: origin };
+    return { ...job, target: { ...job.target, port, azure: { ...azure, endpoints } } };
+  },
+  async fault(fault) {
+    let struck = false;
+    shared.arm('patchUser', fault, () => {
+      struck = true;
+    });
+    return () => struck;
+  },
+  async accepts(username, value) {
+    const body = new URLSearchParams({
+      grant_type: 'password',
+      client_id: manager.appId,
+      username,
+      password: value,
+      scope: 'https://graph.microsoft.com/.default',
+    });
+    const url = `${shared.origin}/${shared.directory.tenantId}/oauth2/v2.0/token`;
+    return (await fetch(url, { method: 'POST', body })).ok;
+  },
+  async powerless() {
+    manager.roles = [];
+    return { username: '', password: new Secret(manager.secrets[0]?.secretText ?? '') };
+  },
+};
+
+describeRotator('an Entra user', fixture);
 
 describe('the password of an Entra user', () => {
   let azure: AzureDouble;

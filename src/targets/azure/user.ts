@@ -1,6 +1,7 @@
 import type { TokenCredential } from '@azure/identity';
 import type { Secret } from '../../secret.ts';
 import type { ChosenRotator, Preflight, Probe, RetireResult, RotationJob, SetResult } from '../driver.ts';
+import { isPortable } from '../portable.ts';
 import { azureOf } from './account.ts';
 import { type Answer, classify, LoginFailed } from './classify.ts';
 import { type Graph, graphOf } from './graph.ts';
@@ -118,7 +119,7 @@ export class EntraPassword implements ChosenRotator {
   }
 
   async set(value: Secret): Promise<SetResult> {
-    if (value.length < 8 || value.length > maxLength || !/^[\x20-\x7e]*$/.test(value.reveal()))
+    if (value.length < 8 || !isPortable(value.reveal(), maxLength))
       return { r: 'refused', why: 'policy', code: 'LENGTH', detail: 'Entra takes 8 to 256 plain characters' };
     let graph: Graph;
     try {

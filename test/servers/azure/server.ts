@@ -20,6 +20,8 @@ import { graph, graphError, operationOf as graphOperationOf, type Lag } from './
 export type Fault =
   /** It is done; nobody hears of it. */
   | 'lose-reply'
+  /** It is done, and whoever asked waits for ever. */
+  | 'swallow-reply'
   /** It never arrives. */
   | 'lose-request'
   /** 429 with Retry-After. */
@@ -71,8 +73,10 @@ export async function startAzure(): Promise<AzureDouble> {
   let origin = '';
 
   const answer = async (asked: Asked, operation: string): Promise<Answer> => {
-    if (operation === 'configuration') return configuration(origin, directory);
-    if (operation === 'token') return token(asked, origin, directory, grants);
+    // by whatever way it is reached, as through a proxy
+    const reached = `https://${asked.headers.host}`;
+    if (operation === 'configuration') return configuration(reached, directory);
+    if (operation === 'token') return token(asked, reached, directory, grants);
     const bearer = /^Bearer (.+)$/.exec(String(asked.headers.authorization ?? ''))?.[1] ?? '';
     const grant = grants.get(bearer);
     const isGraph = asked.path.startsWith('/v1.0/');
@@ -105,6 +109,7 @@ export async function startAzure(): Promise<AzureDouble> {
       incoming.socket.destroy();
       return;
     }
+    if (struck?.fault === 'swallow-reply') return struck.struck();
     send(response, given);
   };
   const server = createServer({ cert: certPem, key: keyPem }, (incoming, response) => {
