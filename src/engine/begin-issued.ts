@@ -8,7 +8,7 @@ import type { Issued, IssuedDriver, IssuedJob, IssuedKey, IssuedPreflight } from
 import { type Keep, keep } from './attempt.ts';
 import { fulfilled, newClaim, withNews } from './begin.ts';
 import { type IssuedAttempt, keysOf } from './issued-attempt.ts';
-import { baseline, standing } from './keys.ts';
+import { baseline, fromLater, standing } from './keys.ts';
 import { noRoom } from './make-room.ts';
 import type { Item, Prepared } from './prepare.ts';
 import { audienceNow, type World } from './world.ts';
@@ -40,6 +40,23 @@ export async function beginIssued(
   const preflight = await rotator.preflight();
   await rotator.close();
   if (preflight.r !== 'ready') return no(unfit(preflight));
+  const later = driver.marks && fromLater(record, preflight.keys);
+  if (later)
+    return no(
+      keep(
+        'preflight',
+        'rolled-back',
+        {
+          code: 'rolled-back',
+          detail: `the target holds ${later.handle}, which this secret got after everything that the state knows: the state was rolled back`,
+        },
+        {
+          outcome: 'human',
+          left: 'unchanged',
+          hint: 'restore the newest state from the history of the branch',
+        },
+      ),
+    );
   const before = baseline(record, preflight.keys);
   const full = driver.marks ? null : noPlace(record, preflight.keys, before, secret, driver.limit);
   if (full) return no(full);

@@ -13,6 +13,7 @@
  * | of none otherwise                                   | foreign    | never                           |
  */
 
+import { decodeTime, isValid } from 'ulid';
 import { inUse } from '../state/issued-transitions.ts';
 import type { SecretRecord } from '../state/model.ts';
 import type { IssuedKey, LastUse } from '../targets/issued.ts';
@@ -59,6 +60,24 @@ function isLate(record: SecretRecord, key: IssuedKey, keys: readonly IssuedKey[]
   const took = Date.parse(last.promotedAt ?? '') - Date.parse(last.createdAt);
   const apart = Math.abs(Date.parse(key.createdAt) - Date.parse(current.createdAt));
   return apart <= took + lease + clockSkew;
+}
+
+/**
+ * A value that was made for this record by a claim later than anything that the record knows: the state was rolled
+ * back, and what it would take for an orphan is what consumers use (threat A4). Claims carry their time.
+ */
+export function fromLater(record: SecretRecord, keys: readonly IssuedKey[]): IssuedKey | undefined {
+  const times = Object.values(record.versions).flatMap(({ createdAt, promotedAt, retiredAt }) =>
+    [createdAt, promotedAt, retiredAt].map((at) => (at === undefined ? 0 : Date.parse(at))),
+  );
+  const newest = Math.max(0, ...times) + clockSkew;
+  return keys.find(
+    (key) =>
+      standing(record, key, true) === 'orphan' &&
+      key.claim !== undefined &&
+      isValid(key.claim) &&
+      decodeTime(key.claim) > newest,
+  );
 }
 
 /** Not known counts as used. */

@@ -16,8 +16,9 @@ export interface IssuedKey {
   active: boolean;
   /** ISO time at which it dies by itself, where it does. */
   expiresAt?: string;
-  /** Of a target that marks: the record that this value was made for, by us. */
+  /** Of a target that marks: the record that this value was made for, by us, and by which claim. */
   madeFor?: string;
+  claim?: string;
 }
 
 export type Refusal = {

@@ -1,5 +1,6 @@
+import { ulid } from 'ulid';
 import { describe, expect, it } from 'vitest';
-import { baseline, firstToGo, isNew, isUsed, neverUsed, standing } from '../../src/engine/keys.ts';
+import { baseline, firstToGo, fromLater, isNew, isUsed, neverUsed, standing } from '../../src/engine/keys.ts';
 import type { SecretRecord } from '../../src/state/model.ts';
 import type { IssuedKey } from '../../src/targets/issued.ts';
 import { hour, minute } from './schedules.ts';
@@ -28,6 +29,30 @@ describe('a listed key', () => {
   it('is in use, condemned, former or unexplained', () => {
     const of = (handle: string) => standing(rotating(), key(handle, hour));
     expect(['SEVEN', 'GONE', 'SIX', 'OLD'].map(of)).toEqual(['in use', 'condemned', 'former', 'unexplained']);
+  });
+
+  it('that says whom it was made for is an orphan of that record, and nothing else ever', () => {
+    const rotation = rotating();
+    const of = (madeFor?: string) =>
+      standing(rotation, { ...key('X', hour), ...(madeFor === undefined ? {} : { madeFor }) }, true);
+    expect([of(rotation.uid), of('01JD0000000000000000000OTHER'), of()]).toEqual([
+      'orphan',
+      'foreign',
+      'foreign',
+    ]);
+    expect(standing(rotation, { ...key('SIX', hour), madeFor: rotation.uid }, true)).toBe('former');
+  });
+
+  it('of a claim after everything that the record knows shows that the state was rolled back', () => {
+    const rested = rotating({ pending: null });
+    const made = (age: number) => [
+      { ...key('X', age), madeFor: rested.uid, claim: ulid(Date.parse(ago(age))) },
+    ];
+    expect(fromLater(rested, made(minute))?.handle).toBe('X');
+    expect(fromLater(rested, made(20 * minute))).toBeUndefined();
+    expect(
+      fromLater(rested, [{ ...key('SIX', 0), madeFor: rested.uid, claim: ulid(Date.parse(ago(0))) }]),
+    ).toBeUndefined();
   });
 
   it('in use is never condemned, although a record names it', () => {

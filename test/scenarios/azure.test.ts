@@ -150,6 +150,40 @@ ${spec}
     });
   }, 60_000);
 
+  it('a secret that a state which was rolled back does not know is no orphan', async () => {
+    const app = addApplication(azure.directory, 'rolled', { owners: [admin.appId] });
+    const spec = `  authenticateAs: target\n  account: { appId: ${app.appId} }`;
+    await within([target(), secretOf('app', spec)], async (world, _, runs) => {
+      await runs(['apply', '--yes']);
+      const old = world.tip();
+      await runs(['rotate', 'app', '--yes'], hour);
+      const kept = app.secrets.map(({ keyId }) => keyId);
+      world.git(world.remote, 'update-ref', 'refs/heads/main', old);
+      const b = world.machine('b');
+      const run = await world.run(b, ['rotate', 'app', '--yes'], { env: env(), offset: 2 * hour });
+      expectFailure(run, 3, /the state was rolled back/, /restore the newest state/);
+      expect(app.secrets.map(({ keyId }) => keyId)).toEqual(kept);
+    });
+  }, 60_000);
+
+  it('a lost answer whose secret no list shows yet is waited for, not repeated', async () => {
+    const app = addApplication(azure.directory, 'lagging', { owners: [admin.appId] });
+    const spec = `  authenticateAs: target\n  account: { appId: ${app.appId} }`;
+    await within([target(), secretOf('app', spec)], async (world, a, runs) => {
+      azure.lag.hidden = 99;
+      azure.arm('addPassword', 'lose-reply');
+      const run = await world.run(a, ['apply', '--yes'], { env: env() });
+      azure.lag.hidden = 0;
+      expectFailure(run, 75, /an answer was lost, and the target may not list yet what it made/);
+      const [orphan] = app.secrets;
+      expect(app.secrets).toHaveLength(1);
+      if (orphan) orphan.hiddenFor = 0;
+      await runs(['apply', '--yes'], 16 * minute);
+      expect(app.secrets).toHaveLength(1);
+      expect(app.secrets[0]).not.toBe(orphan);
+    });
+  }, 120_000);
+
   it('the login of the target is replaced by itself, and works before the rest of the run needs it', async () => {
     const own = addApplication(azure.directory, 'own', { roles: admin.roles, actions: operator });
     const first = addSecret(own, 'the first one');

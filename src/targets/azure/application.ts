@@ -233,12 +233,12 @@ const endOf = ({ endDateTime }: Pick<PasswordCredential, 'endDateTime'>): { expi
   Number.isNaN(Date.parse(endDateTime)) ? {} : { expiresAt: iso(endDateTime) };
 
 function keyOf({ keyId, displayName, startDateTime, endDateTime }: PasswordCredential): IssuedKey {
-  const [, uid] = /^keyturn\/([^/]+)\/[^/]+\/\d+$/.exec(displayName ?? '') ?? [];
+  const [, uid, claim] = /^keyturn\/([^/]+)\/([^/]+)\/\d+$/.exec(displayName ?? '') ?? [];
   return {
     handle: keyId,
     createdAt: iso(startDateTime),
     active: true,
     ...endOf({ endDateTime }),
-    ...(uid === undefined ? {} : { madeFor: uid }),
+    ...(uid === undefined || claim === undefined ? {} : { madeFor: uid, claim }),
   };
 }
