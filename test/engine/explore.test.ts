@@ -30,6 +30,26 @@ const setups: Record<string, Setup> = {
   'one policy refusal, by the target': setup({ refusals: 1 }),
   'one policy refusal, by the account': setup({ refusals: 1, authenticateAs: 'user' }),
   'the first version': setup({ adopted: false }),
+  'three hosts, by their targets': setup({ hosts: 3 }),
+  'two hosts, by their targets, witness, history': setup({
+    hosts: 2,
+    rules: { witness: true, history: true },
+  }),
+  'two hosts, by the account': setup({ hosts: 2, authenticateAs: 'user' }),
+  'two hosts, two values': setup({ hosts: 2, grace: day, rules: { overlap: 'dual', witness: true } }),
+  'two hosts, one policy refusal': setup({ hosts: 2, refusals: 1 }),
+  'two hosts, the second of which refuses a value': setup({
+    hosts: 2,
+    refusals: 1,
+    rules: { picky: 'db-2' },
+  }),
+  'two hosts, the second refuses a value, by the account': setup({
+    hosts: 2,
+    refusals: 1,
+    authenticateAs: 'user',
+    rules: { picky: 'db-2' },
+  }),
+  'two hosts, the first version': setup({ hosts: 2, adopted: false }),
   'two secrets, by the target': setup({ secrets: 2, refusals: 1 }),
   'two secrets, two values, by the account': setup({
     secrets: 2,

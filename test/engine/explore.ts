@@ -5,7 +5,7 @@ import { leftovers } from './issuer-oracle.ts';
 import { broken, internal, recorded } from './oracle.ts';
 import { type Chooser, healthy, Puppet } from './scheduler.ts';
 import { hour, minute } from './schedules.ts';
-import { type Broken, fork, run, type Universe } from './world.ts';
+import { type Broken, fork, hostNames, run, type Universe } from './world.ts';
 
 /** How much may happen in one schedule. */
 export interface Budget {
@@ -193,7 +193,9 @@ async function untilQuiet(
     const wrong = world.target.wrongAttempts;
     await check([
       ...internal(results),
-      ...(wrong > world.desired.secrets.size ? [`I4: ${wrong} wrong passwords in one run`] : []),
+      ...(wrong > world.desired.secrets.size * world.setup.hosts
+        ? [`I4: ${wrong} wrong passwords in one run`]
+        : []),
     ]);
     const pending = (await recorded(world)).filter((record) => record.pending !== null);
     // What only a person can end is asked for again in every run, and changes nothing.
@@ -220,13 +222,19 @@ async function quiet(world: Universe, wasBlocked: boolean): Promise<string[]> {
       found.push(...leftovers(world, record));
       continue;
     }
+    const behind = Object.values(record.hosts ?? {}).filter(({ v }) => v !== current);
+    if (behind.length > 0) found.push(`I2: ${behind.length} hosts of ${name} lack v${current} in the end`);
     const working = Object.values(record.versions).filter(
       (version) => version.stage === 'current' || version.stage === 'retiring',
     );
     const users = world.desired.secrets.get(name)?.account.usernames ?? [];
-    const accepted = users.flatMap((user) => world.target.acceptedFor(user)).length;
-    if (accepted > working.length)
-      found.push(`${accepted} values of ${name} are accepted, ${working.length} are current or retiring`);
+    for (const host of hostNames(world.setup)) {
+      const accepted = users.flatMap((user) => world.target.acceptedFor(world.target.nameOf(user, host)));
+      if (accepted.length > working.length)
+        found.push(
+          `${accepted.length} values of ${name} are accepted, ${working.length} are current or retiring`,
+        );
+    }
   }
   return found;
 }

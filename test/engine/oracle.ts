@@ -3,7 +3,14 @@ import type { Result } from '../../src/engine/model.ts';
 import { openSegment } from '../../src/state/journal.ts';
 import type { SecretRecord } from '../../src/state/model.ts';
 import { versionOf } from '../../src/state/transitions.ts';
-import { currentPath, openVersion, parseCurrent, valuePath } from '../../src/state/version-file.ts';
+import {
+  currentPath,
+  hostsPath,
+  openVersion,
+  parseCurrent,
+  parseHosts,
+  valuePath,
+} from '../../src/state/version-file.ts';
 import { brokenIssued } from './issuer-oracle.ts';
 import { blob } from './remote.ts';
 import { initial, reconciler, type Universe } from './world.ts';
@@ -80,6 +87,10 @@ export async function broken(world: Universe): Promise<string[]> {
       known.add(await plaintext(world, record, v).catch((error: Error) => `lost: ${error.message}`));
     if (record.current === null) continue;
     const current = await plaintext(world, record, record.current).catch(String);
+    if (setup.hosts > 1) {
+      found.push(...(await brokenHosts(world, record)), ...pointer(world, record), ...stages(record));
+      continue;
+    }
     const accepted = target.acceptedFor(versionOf(record, record.current).username);
     if (!record.pending && !accepted.includes(current))
       found.push(`I3: nothing of ${record.name} is pending and v${record.current} is not accepted`);
@@ -93,6 +104,34 @@ export async function broken(world: Universe): Promise<string[]> {
     if (!known.has(value) && !foreign.includes(value))
       found.push(`I1: the target accepts ${value}, which is recorded nowhere`);
   for (const lost of known) if (lost.startsWith('lost: ')) found.push(lost);
+  return found;
+}
+
+/** What the record says of each host holds there, and readers are told the same. */
+async function brokenHosts(world: Universe, record: SecretRecord): Promise<string[]> {
+  const { target, setup, remote } = world;
+  const { username } = versionOf(record, record.current ?? 1);
+  const found: string[] = [];
+  const told = new Map<string, number>();
+  for (const [host, { v }] of Object.entries(record.hosts ?? {})) {
+    if (v === null) continue;
+    told.set(host, v);
+    const accepted = target.acceptedFor(target.nameOf(username, host));
+    const has = accepted.includes(await plaintext(world, record, v).catch(String));
+    const pending = record.pending && (await plaintext(world, record, record.pending.v).catch(String));
+    const mayBeNewer = pending !== null && accepted.includes(pending);
+    if (!has && !mayBeNewer) found.push(`I3: ${host} is said to have v${v} of ${record.name}, and does not`);
+    if (record.pending?.v === v && !has)
+      found.push(`I3: ${host} is said to have taken v${v} of ${record.name}, and has not`);
+    const current = await plaintext(world, record, record.current ?? 1).catch(String);
+    if (setup.grace > 0 && setup.rules.overlap !== 'none' && !accepted.includes(current))
+      found.push(`I5: ${record.name} has grace and ${host} does not accept v${record.current}`);
+  }
+  const path = hostsPath(record.name);
+  const list = remote.tree(remote.tip).get(path);
+  const said = list === undefined ? new Map<string, number>() : parseHosts(blob(list), path);
+  if (JSON.stringify([...said].sort()) !== JSON.stringify([...told].sort()))
+    found.push(`${path} does not say which host has what`);
   return found;
 }
 

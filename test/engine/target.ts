@@ -9,6 +9,8 @@ export interface TargetRules {
   history: boolean;
   /** Tells an administrator which value is live. */
   witness: boolean;
+  /** The only host whose policy refuses values; undefined: all do. */
+  picky?: string;
 }
 
 interface Account {
@@ -37,6 +39,12 @@ export class MemoryTarget {
     copy.#accounts = structuredClone(this.#accounts);
     copy.refusals = this.refusals;
     return copy;
+  }
+
+  /** What an account is called here: hosts with one value each have their own. */
+  nameOf(username: string, host: string): string {
+    const there = `${username}@${host}`;
+    return this.#accounts.has(there) ? there : username;
   }
 
   account(name: string): Account {
@@ -94,14 +102,15 @@ export function driverOf(target: MemoryTarget, hand: Hand): ChosenDriver {
 }
 
 function rotatorOf(target: MemoryTarget, job: RotationJob, hand: Hand): ChosenRotator {
-  const { username, actor, retain } = job;
+  const { actor, retain } = job;
+  const username = target.nameOf(job.username, job.target.name);
   const own = (): boolean =>
     actor === 'target' || (job.current !== undefined && target.login(username, job.current.reveal()));
   const isLive = (value: Secret): boolean => target.account(username).primary === value.reveal();
   const set = (value: Secret): Awaited<ReturnType<ChosenRotator['set']>> => {
     if (!own()) return { r: 'refused', why: 'bad-current', code: '1045', detail: 'access denied' };
     if (actor === 'target' && retain && isLive(value)) return { r: 'applied', ...ok };
-    if (target.refusals > 0) {
+    if (target.refusals > 0 && (target.rules.picky ?? job.target.name) === job.target.name) {
       target.refusals -= 1;
       return { r: 'refused', why: 'policy', code: '1819', detail: 'too simple' };
     }

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '../../src/clock.ts';
 import { apply } from '../../src/engine/apply.ts';
 import type { Observed } from '../../src/engine/decide.ts';
+import { hostKey } from '../../src/engine/hosts.ts';
 import type { Plan, Result } from '../../src/engine/model.ts';
 import { effective, plan } from '../../src/engine/plan.ts';
 import type { Spool } from '../../src/engine/spool.ts';
@@ -31,6 +32,8 @@ export interface Setup {
   adopted: boolean;
   /** The target makes the values. */
   issues: IssuerRules | null;
+  /** More than 1: so many hosts have one value. */
+  hosts: number;
 }
 
 export const setup = (change: Partial<Omit<Setup, 'rules'>> & { rules?: Partial<TargetRules> }): Setup => ({
@@ -40,6 +43,7 @@ export const setup = (change: Partial<Omit<Setup, 'rules'>> & { rules?: Partial<
   secrets: 1,
   adopted: true,
   issues: null,
+  hosts: 1,
   ...change,
   rules: { overlap: 'none', history: false, witness: false, ...change.rules },
 });
@@ -77,12 +81,19 @@ export async function universe(of: Setup): Promise<Universe> {
   const usernames = (name: string): [string] | [string, string] =>
     of.rules.overlap === 'alternate' ? [name, `${name}_b`] : [name];
   const accounts = Object.fromEntries(
-    names.flatMap((name) => usernames(name).map((user, index) => [user, index === 0 ? initial(user) : null])),
+    names.flatMap((name) =>
+      usernames(name).flatMap((user, index) =>
+        (of.hosts === 1 ? [user] : hostNames(of).map((host) => `${user}@${host}`)).map((account) => [
+          account,
+          index === 0 ? initial(user) : null,
+        ]),
+      ),
+    ),
   );
   const secrets = names.map((name) => [name, secret(name, usernames(name), of)] as const);
   const made: Universe = {
     setup: of,
-    desired: desired(secrets, of.adopted),
+    desired: desired(secrets, of.adopted, of),
     remote: new MemoryRemote(),
     target: new MemoryTarget(of.rules, accounts),
     issuer: new MemoryIssuer(start - 40 * day),
@@ -92,7 +103,7 @@ export async function universe(of: Setup): Promise<Universe> {
     drawn: 0,
   };
   if (of.adopted) await run(made, healthy, 0);
-  made.desired = desired(secrets, false);
+  made.desired = desired(secrets, false, of);
   made.time += 31 * day;
   made.target.refusals = of.refusals;
   if (of.issues?.foreign) made.issuer.add('FOREIGN', 'foreign', made.time - 60_000, true);
@@ -107,6 +118,10 @@ export const fork = (of: Universe): Universe => ({
   spools: of.spools.fork(),
   named: new Set(of.named),
 });
+
+/** The targets of a setup, the first one first. */
+export const hostNames = ({ hosts }: Pick<Setup, 'hosts'>): string[] =>
+  Array.from({ length: hosts }, (_, index) => (index === 0 ? 'db' : `db-${index + 1}`));
 
 /** What the account accepted before keyturn knew of it. */
 export const initial = (username: string): string => `initial-value-of-${username}`;
@@ -175,7 +190,12 @@ export async function run(
   };
   const observed: Observed = {
     bindings: new Map(
-      [...world.desired.secrets.values()].map((s) => [s.name, driver.binding(target, s.account)]),
+      [...world.desired.secrets.values()].flatMap((s) =>
+        [s.name, ...(s.hosts ?? []).map((host) => hostKey(s.name, host))].map((key) => [
+          key,
+          driver.binding(target, s.account),
+        ]),
+      ),
     ),
     wishes: new Map(),
     deadClaims: new Set(),
@@ -219,6 +239,7 @@ const secret = (name: string, usernames: [string] | [string, string], of: Setup)
   description: undefined,
   tags: [],
   target: target.name,
+  ...(of.hosts === 1 ? {} : { hosts: hostNames(of) }),
   rotator: of.issues ? 'api-key' : 'password',
   keys: of.issues
     ? { ...of.issues, deleteAfter: 7 * day, stillInUseWindow: day, stillInUse: 'warn' }
@@ -249,7 +270,7 @@ const secret = (name: string, usernames: [string] | [string, string], of: Setup)
   source,
 });
 
-const desired = (secrets: (readonly [string, RotatedSecret])[], adopting: boolean): Desired => ({
+const desired = (secrets: (readonly [string, RotatedSecret])[], adopting: boolean, of: Setup): Desired => ({
   project: {
     name: 'explored',
     reconcilers: [reconciler.recipient],
@@ -258,7 +279,7 @@ const desired = (secrets: (readonly [string, RotatedSecret])[], adopting: boolea
     limits: { maxRotations: 20, maxShare: 1 },
     channels: {},
   },
-  targets: new Map([[target.name, target]]),
+  targets: new Map(hostNames(of).map((name) => [name, { ...target, name }])),
   roles: [],
   secrets: new Map(
     secrets.map(([name, s]) => [
