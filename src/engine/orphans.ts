@@ -9,10 +9,14 @@ export function withOrphans(desired: Desired, state: State): Desired {
   for (const record of Object.values(state.records)) {
     const target = desired.targets.get(record.target);
     if (record.pending && target && !secrets.has(record.name) && !moved.has(record.name))
-      secrets.set(record.name, standIn(record, record.pending.actor, target));
+      secrets.set(record.name, reachable(standIn(record, record.pending.actor, target), desired));
   }
   return secrets.size === desired.secrets.size ? desired : { ...desired, secrets };
 }
+
+/** Without the hosts whose targets are gone too: the others need not wait for them. */
+const reachable = ({ hosts, ...secret }: RotatedSecret, { targets }: Desired): RotatedSecret =>
+  hosts === undefined ? secret : { ...secret, hosts: hosts.filter((host) => targets.has(host)) };
 
 /** What a manifest for this record would say; nothing of it rotates by itself. */
 export function standIn(record: SecretRecord, actor: 'self' | 'target', target: Target): RotatedSecret {

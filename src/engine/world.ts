@@ -137,12 +137,14 @@ async function resolveLogin(
       return { r: 'unresolved', reason: `its target's credential ${name} has no version yet` };
     if (record.pending)
       return { r: 'unresolved', reason: `its target's credential ${name} is being rotated` };
-    const there = record.hosts === undefined ? undefined : record.hosts[target.name];
-    if (record.hosts !== undefined && (there?.v ?? null) === null)
-      return { r: 'unresolved', reason: `its target's credential ${name} was never set on ${target.name}` };
     const driver = await world.driver(target.type);
     const bound = driver.machine === 'slots' && driver.login ? driver.login : driver.binding;
-    const moved = endpointChange(there?.binding ?? record.binding, bound(target, account));
+    const binding = bound(target, account);
+    const hosts = Object.values(record.hosts ?? {});
+    const there = hosts.find((host) => endpointChange(host.binding, binding) === null);
+    if (record.hosts !== undefined && (there?.v ?? null) === null)
+      return { r: 'unresolved', reason: `its target's credential ${name} was never set on ${target.name}` };
+    const moved = endpointChange(there?.binding ?? record.binding, binding);
     if (moved)
       return {
         r: 'unresolved',
