@@ -11,6 +11,7 @@ import type { Identity } from './state/identity.ts';
 import type { Binding } from './state/model.ts';
 import {
   currentPath,
+  type HostVersion,
   hostsPath,
   openVersion,
   parseCurrent,
@@ -189,9 +190,18 @@ async function openAll(
     const list = pointers.get(hostsPath(name));
     const hosts = list && parseHosts(list, hostsPath(name));
     if (version !== undefined) return { name, version };
-    if (host !== undefined) return { name, version: versionAt(shelf, name, host, hosts) };
+    if (host !== undefined) {
+      const { v, or } = versionAt(shelf, name, host, hosts);
+      if (or !== null)
+        notes.push(
+          `${name}: this is v${v}; ${host} may have v${or} by now, the answer to its change was lost`,
+        );
+      return { name, version: v };
+    }
     const current = pointedAt(shelf, name, pointers.get(currentPath(name)));
-    const others = [...(hosts ?? [])].filter(([, v]) => v !== current).map(([one, v]) => `${one} has v${v}`);
+    const others = [...(hosts ?? [])]
+      .filter(([, { v, or }]) => v !== current || or !== null)
+      .map(([one, { v, or }]) => `${one} has v${v}${or === null ? '' : ` or v${or}`}`);
     if (others.length > 0)
       notes.push(`${name}: this is v${current}, but ${others.join(', ')}: --host HOST reads what one has`);
     return { name, version: current };
@@ -241,8 +251,8 @@ function versionAt(
   shelf: Shelf,
   name: string,
   host: string,
-  hosts: ReadonlyMap<string, number> | undefined,
-): number {
+  hosts: ReadonlyMap<string, HostVersion> | undefined,
+): HostVersion {
   const version = hosts?.get(hostLabel(host));
   if (version !== undefined) return version;
   throw new KeyturnError(name, `has no version for ${host} in ${shelf.place}`, {

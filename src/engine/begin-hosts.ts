@@ -1,7 +1,7 @@
 /** P0 and P1 for one value on several hosts: one claim, and an attempt for every host that lacks the value. */
 import pLimit from 'p-limit';
 import type { Desired } from '../manifests/model.ts';
-import { hostsClaimed, lacking, seenFrom } from '../state/hosts.ts';
+import { hostsClaimed, hostsOf, hostsTakenOver, lacking, seenFrom } from '../state/hosts.ts';
 import type { Pending, SecretRecord } from '../state/model.ts';
 import { isBlind } from '../state/readers.ts';
 import { abandoned, nextVersion, takenOver, versionOf } from '../state/transitions.ts';
@@ -99,26 +99,26 @@ async function resume(
   const { secret, record, driver } = whole;
   const { username } = versionOf(record, pending.v);
   const { value } = await world.ledger.readVersion(record, pending.v);
-  const to = takenOver(record, newClaim(world));
   const wanted = admitted(secret, record);
   const recipients = audienceNow(secret, record, desired, world).to.map((reader) => reader.recipient);
-  const hosts: HostAttempt[] = [];
+  const bases = new Map<string, Base>();
   const unready = new Map<string, Keep>();
+  // nobody asks a host about a value that was never sent there: an account on its own would count a wrong login
+  const untouched = (host: string): boolean => hostsOf(record)[host]?.sent === 'no';
   for (const host of lacking(record, wanted, pending.v)) {
     const found = await baseAt(host, whole, desired, world);
-    if (found.r === 'unresolved') {
-      unready.set(host, { ...unresolved(found.reason), left: 'unknown' });
-      continue;
-    }
+    if (found.r === 'base') bases.set(host, found.base);
+    else unready.set(host, { ...unresolved(found.reason), left: untouched(host) ? 'unchanged' : 'unknown' });
+  }
+  const to = hostsTakenOver(takenOver(record, newClaim(world)), [...bases.keys()]);
+  const hosts: HostAttempt[] = [];
+  for (const [host, base] of bases) {
     const view = seenFrom(to, host);
     const current = await currentValue(view, username, world);
     const mark = { uid: record.uid, version: pending.v };
-    const job = { ...found.base, username, current, mark, attempt: to.pending?.claim.attempt ?? 1 };
-    const alone = { secret: at(secret, host), record: view };
-    hosts.push({
-      host,
-      attempt: attemptOf({ ...alone, value, job, driver, recipients, replay: true, world }),
-    });
+    const job = { ...base, username, current, mark, attempt: to.pending?.claim.attempt ?? 1 };
+    const alone = { secret: at(secret, host), record: view, value, job, driver, recipients, world };
+    hosts.push({ host, attempt: attemptOf({ ...alone, replay: !untouched(host) }) });
   }
   return {
     r: 'ready',

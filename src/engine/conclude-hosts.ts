@@ -1,7 +1,7 @@
 /** What the outcomes of several hosts mean for their one record. No effects. */
-import { hostMissed, hostsOf, hostsSettled, hostTook, lacking } from '../state/hosts.ts';
+import { hostMissed, hostsOf, hostsSettled, hostTook, hostUntouched, lacking } from '../state/hosts.ts';
 import type { Ledger } from '../state/ledger.ts';
-import type { Health, SecretRecord } from '../state/model.ts';
+import type { Health, HostRecord, SecretRecord } from '../state/model.ts';
 import { hostPointers } from '../state/version-file.ts';
 import type { Keep, Outcome, Verified } from './attempt.ts';
 import { type Conclusion, conclude } from './conclude.ts';
@@ -25,10 +25,19 @@ export function concludeHosts(
       noted = hostTook(noted, host, { how: outcome.how, health: outcome.health });
       if (outcome.alarm !== null) alarms.push(`${host}: ${outcome.alarm}`);
     }
-    if (outcome.r === 'keep') noted = hostMissed(noted, host, outcome);
+    if (outcome.r === 'keep')
+      noted = hostMissed(noted, host, {
+        ...outcome,
+        sent: sentBy(outcome, hostsOf(record)[host]?.sent),
+      });
     if (outcome.r === 'refused')
-      noted = hostMissed(noted, host, { failure: { class: 'policy', code: outcome.code, step: 'set' } });
+      noted = hostMissed(noted, host, {
+        failure: { class: 'policy', code: outcome.code, step: 'set' },
+        sent: 'no',
+      });
   }
+  for (const { host, attempt: one } of attempt.hosts)
+    if (!one.replay && !outcomes.has(host)) noted = hostUntouched(noted, host);
   const whole = summary(attempt, noted, outcomes, alarms);
   const after = whole.r === 'live' ? hostsSettled : (same: SecretRecord) => same;
   const ended = conclude(action, { ...attempt, record: noted }, whole, ledger, now);
@@ -42,6 +51,13 @@ export function concludeHosts(
     change: { ...ended.change, from: record, to, writes },
     result: result.outcome === 'done' ? { ...result, detail: `${done}: ${result.detail}` } : result,
   };
+}
+
+/** An acknowledged SET whose proof is missing has most likely changed the host; one without an answer, who knows. */
+function sentBy({ failure, left }: Keep, before: HostRecord['sent']): NonNullable<HostRecord['sent']> {
+  if (left === 'unchanged') return 'no';
+  if (failure.class === 'not-effective') return 'unknown';
+  return failure.step === 'verify' || before === 'acknowledged' ? 'acknowledged' : 'unknown';
 }
 
 /** One outcome for the record: live where every host is, else the worst of what is in the way. */

@@ -72,15 +72,35 @@ export function hostTook(
 export function hostMissed(
   record: SecretRecord,
   host: string,
-  by: { failure: Failure; probeAfter?: string; tried?: number },
+  by: {
+    failure: Failure;
+    sent: NonNullable<HostRecord['sent']>;
+    probeAfter?: string;
+    tried?: number;
+  },
 ): SecretRecord {
   const known = hostRecord(record, host);
   return withHost(record, host, {
     ...known,
     lastError: by.failure,
+    sent: by.sent,
     ...(by.probeAfter === undefined ? {} : { probeAfter: by.probeAfter }),
     ...(by.tried === undefined ? {} : { tried: [...(known.tried ?? []), by.tried] }),
   });
+}
+
+/** A run that has not come to it ends: the pending value was not sent there. */
+export const hostUntouched = (record: SecretRecord, host: string): SecretRecord =>
+  withHost(record, host, { ...hostRecord(record, host), sent: 'no' });
+
+/** P1 of a takeover: nobody may rely any more on the pending value not having been sent to `hosts`. */
+export function hostsTakenOver(record: SecretRecord, hosts: readonly string[]): SecretRecord {
+  const open = hosts.map((name) => {
+    const known = hostRecord(record, name);
+    const { sent, ...rest } = known;
+    return [name, sent === 'no' ? rest : known] as const;
+  });
+  return { ...record, hosts: { ...hostsOf(record), ...Object.fromEntries(open) } };
 }
 
 /** All of `hosts` have the current version; others are forgotten. Undefined: it has one host again. */

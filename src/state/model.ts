@@ -141,6 +141,11 @@ export interface HostRecord {
   v: number | null;
   /** As in `Pending`, of this host. */
   baseline?: Record<string, string>;
+  /**
+   * Of the version that is pending, where a run has ended without it: `no`: never sent there; `acknowledged`: the host
+   * said that it set it, and no login could prove it; `unknown`: no answer. Absent: a run may be at it.
+   */
+  sent?: 'no' | 'acknowledged' | 'unknown';
   /** Of the version that is pending: how this host showed that it has it. */
   took?: { how: NonNullable<VersionRecord['verified']>['how']; health: Health };
   /** As in `Sched` and `Pending`, of this host and the version that is pending. */

@@ -136,6 +136,7 @@ const host = objectOf<HostRecord>({
   binding,
   v: orNull(whole(1)),
   baseline: { optional: mapOf(/^/, text()) },
+  sent: { optional: oneOf('no', 'acknowledged', 'unknown') },
   took: { optional: objectOf<NonNullable<HostRecord['took']>>({ how, health }) },
   lastError: { optional: failure },
   probeAfter: { optional: instant },

@@ -142,23 +142,36 @@ export function parseCurrent(bytes: Uint8Array, place: string): number {
 /** Path of the list that says which of several hosts has which version: a secret's folder cannot have this name. */
 export const hostsPath = (name: string): string => `${folder(name)}/current@hosts`;
 
-/** What `current@hosts` holds: `web-1 5`, a host a line. */
+/** What `current@hosts` holds: `web-1 5`, a host a line; `web-2 4 or 5` where the answer to a change was lost. */
 function formatHosts(record: SecretRecord | undefined): string {
+  const next = record?.pending?.v;
   return Object.entries(record?.hosts ?? {})
-    .flatMap(([target, { v }]) => (v === null ? [] : [`${hostLabel(target)} ${v}\n`]))
+    .flatMap(([target, { v, sent }]) => {
+      const has = next !== undefined && sent === 'acknowledged' ? next : v;
+      if (has === null) return [];
+      const may = next !== undefined && sent === 'unknown' ? ` or ${next}` : '';
+      return [`${hostLabel(target)} ${has}${may}\n`];
+    })
     .sort()
     .join('');
 }
 
+/** The version that a host has, and the one that it may have instead. */
+export interface HostVersion {
+  v: number;
+  or: number | null;
+}
+
 /** The versions that hosts have, by the last segment of their targets' names. */
-export function parseHosts(bytes: Uint8Array, place: string): Map<string, number> {
+export function parseHosts(bytes: Uint8Array, place: string): Map<string, HostVersion> {
   const lines = Buffer.from(bytes).toString('latin1').split('\n');
   if (lines.pop() !== '') throw damaged(place, 'does not end with a line');
   return new Map(
     lines.map((line) => {
-      const [, host, v] = /^([a-z0-9][a-z0-9._-]*) ([1-9]\d{0,8})$/.exec(line) ?? [];
+      const [, host, v, or] =
+        /^([a-z0-9][a-z0-9._-]*) ([1-9]\d{0,8})(?: or ([1-9]\d{0,8}))?$/.exec(line) ?? [];
       if (host === undefined) throw damaged(place, 'has a line that is no host and version');
-      return [host, Number(v)];
+      return [host, { v: Number(v), or: or === undefined ? null : Number(or) }];
     }),
   );
 }

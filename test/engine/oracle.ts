@@ -112,10 +112,8 @@ async function brokenHosts(world: Universe, record: SecretRecord): Promise<strin
   const { target, setup, remote } = world;
   const { username } = versionOf(record, record.current ?? 1);
   const found: string[] = [];
-  const told = new Map<string, number>();
   for (const [host, { v }] of Object.entries(record.hosts ?? {})) {
     if (v === null) continue;
-    told.set(host, v);
     const accepted = target.acceptedFor(target.nameOf(username, host));
     const has = accepted.includes(await plaintext(world, record, v).catch(String));
     const pending = record.pending && (await plaintext(world, record, record.pending.v).catch(String));
@@ -129,9 +127,21 @@ async function brokenHosts(world: Universe, record: SecretRecord): Promise<strin
   }
   const path = hostsPath(record.name);
   const list = remote.tree(remote.tip).get(path);
-  const said = list === undefined ? new Map<string, number>() : parseHosts(blob(list), path);
-  if (JSON.stringify([...said].sort()) !== JSON.stringify([...told].sort()))
-    found.push(`${path} does not say which host has what`);
+  const said = list === undefined ? new Map() : parseHosts(blob(list), path);
+  for (const [host, { v, sent }] of Object.entries(record.hosts ?? {})) {
+    const next = record.pending?.v ?? null;
+    const wanted = next !== null && sent === 'acknowledged' ? next : v;
+    const or = next !== null && sent === 'unknown' ? next : null;
+    const told = said.get(host) ?? { v: null, or: null };
+    if (told.v !== wanted || (wanted !== null && told.or !== or))
+      found.push(`${path} does not say what ${host} has`);
+    if (record.pending && sent === 'no') {
+      const accepted = target.acceptedFor(target.nameOf(username, host));
+      const value = await plaintext(world, record, record.pending.v).catch(String);
+      if (accepted.includes(value))
+        found.push(`${host} has v${next}, and is said never to have been sent it`);
+    }
+  }
   return found;
 }
 

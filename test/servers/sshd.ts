@@ -33,7 +33,8 @@ export interface SshServer {
   arm(fault: Fault): () => boolean;
   /** Ends every session as it stands, and begins anew on the same port with the same accounts. */
   restart(): void;
-  /** New connections get no answer until `wake`. */
+  /** New connections get no answer until `wake`; those that are open go on, or end too. */
+  stall(): void;
   hang(): void;
   wake(): void;
   stop(): Promise<void>;
@@ -135,7 +136,8 @@ export async function startSshd(options: SshdOptions = {}): Promise<SshServer> {
       return () => run('ls /etc/kt-faults') === '';
     },
     restart: () => void run(`kill -HUP ${pid}; ${killSessions(pid)}`),
-    hang: () => void run(`kill -STOP ${pid}`),
+    stall: () => void run(`kill -STOP ${pid}`),
+    hang: () => void run(`kill -STOP ${pid}; ${killSessions(pid)}`),
     wake: () => void run(`kill -CONT ${pid}`),
     stop: async () => {
       if (stopped) return;

@@ -7,12 +7,15 @@ import { seal } from '../../src/state/sealed.ts';
 import {
   currentPath,
   formatCurrent,
+  hostPointers,
   openVersion,
   parseCurrent,
+  parseHosts,
   type SealedVersion,
   sealVersion,
   valuePath,
 } from '../../src/state/version-file.ts';
+import { pendingOn, record } from '../engine/wishes-and-records.ts';
 import { ageDecrypt, at, type Person, person, reader, refusal, withoutAge, words } from './people.ts';
 
 let ci: Person;
@@ -172,6 +175,32 @@ describe('paths and current', () => {
       expect((await refusal(() => valuePath(name, 1))).subject, name).toBe('secret name');
       expect((await refusal(() => currentPath(name))).subject, name).toBe('secret name');
     }
+  });
+
+  it('lists which host has which version, and what of that nobody knows', async () => {
+    const { binding } = version;
+    const known = {
+      'prod/web-1': { binding, v: 5, took: { how: 'login' as const, health: 'ok' as const } },
+      'prod/web-2': { binding, v: 4, sent: 'unknown' as const },
+      'prod/web-3': { binding, v: 4, sent: 'acknowledged' as const },
+      'prod/web-4': { binding, v: 4, sent: 'no' as const },
+      'prod/web-5': { binding, v: null },
+    };
+    const of = record({ pending: pendingOn(5, 0), hosts: known });
+    const [list] = hostPointers('app', undefined, of);
+    const bytes = list?.bytes ?? new Uint8Array();
+    expect(list?.path).toBe('values/app/current@hosts');
+    expect(Buffer.from(bytes).toString()).toBe('web-1 5\nweb-2 4 or 5\nweb-3 5\nweb-4 4\n');
+    expect(Object.fromEntries(parseHosts(bytes, 'f'))).toEqual({
+      'web-1': { v: 5, or: null },
+      'web-2': { v: 4, or: 5 },
+      'web-3': { v: 5, or: null },
+      'web-4': { v: 4, or: null },
+    });
+    expect(hostPointers('app', of, of)).toEqual([]);
+    expect(hostPointers('app', of, record())).toEqual([{ path: 'values/app/current@hosts', bytes: null }]);
+    for (const text of ['web-1 5', 'web-1\n', 'web-1 0\n', 'web-1 5 or\n', 'a/b 5\n', '\n'])
+      expect((await refusal(() => parseHosts(Buffer.from(text), 'f'))).code, text).toBe('DAMAGED');
   });
 
   it('reads exactly what it writes', async () => {

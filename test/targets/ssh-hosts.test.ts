@@ -128,7 +128,7 @@ spec: { hosts: [${hosts.map((name) => `prod/${name}`).join(', ')}], account: { u
 
   describe('with one value', () => {
     const modes = {
-      'set by their targets': 'values: one, authenticateAs: target',
+      'set by their targets': 'values: one, authenticateAs: target, access: { enable: true }',
       'changed by the account': 'values: one, initial: { password: { env: FIRST } }',
     };
 
@@ -153,6 +153,11 @@ spec: { hosts: [${hosts.map((name) => `prod/${name}`).join(', ')}], account: { u
       expect(plain.err).toContain('app: this is v1, but web-1 has v2, web-2 has v2');
       for (const name of names) expect(await lets(name, await get('app', '--host', name)), name).toBe(true);
       expect(await get('app', '--host', 'prod/web-3')).toBe(one);
+      if (spec.includes('access'))
+        expect(await desk.keyturn(['connect', 'app', '--', 'id', '-un'])).toMatchObject({
+          code: 0,
+          out: `${user}\n`,
+        });
       expect((await desk.keyturn(['get', 'app', '--host', 'web-4'])).err).toContain(
         'its hosts are web-1, web-2, web-3',
       );
@@ -177,6 +182,26 @@ spec: { hosts: [${hosts.map((name) => `prod/${name}`).join(', ')}], account: { u
       const tip = desk.tip();
       expect(await desk.keyturn(['apply'])).toMatchObject({ code: 0 });
       expect(desk.tip()).toBe(tip);
+    });
+
+    it('tells what is live on a host that took the value and then did not answer', async () => {
+      await settle('values: one, authenticateAs: target');
+      expect(await desk.keyturn(['apply'])).toMatchObject({ code: 0 });
+      desk.ahead += hour;
+      let sets = 0;
+      desk.failpoint = async (at) => {
+        if (at === 'set.beforeConnect' && ++sets === 2) servers['web-3'].stall();
+      };
+      const broken = await desk.keyturn(['rotate', 'app']);
+      desk.failpoint = async () => undefined;
+      expect(broken.err).toContain('2 of 3 hosts have v2; prod/web-3: ');
+      servers['web-3'].wake();
+      for (const name of names) expect(await lets(name, await get('app', '--host', name)), name).toBe(true);
+      expect(desk.git('show', 'origin/main:values/app/current@hosts')).toBe('web-1 2\nweb-2 2\nweb-3 2');
+      expect((await desk.keyturn(['get', 'app'])).err).toContain('app: this is v1, but ');
+      desk.ahead += hour;
+      expect(await desk.keyturn(['apply'])).toMatchObject({ code: 0 });
+      await allHave(await get('app'));
     });
 
     it.each([
