@@ -18,9 +18,11 @@ export function makeRepair(desired: Desired, record: SecretRecord): Repair {
   const target = secret && desired.targets.get(secret.target);
   if (!secret || !target)
     throw new KeyturnError(record.name, 'has no manifest', { hint: 'restore it first' });
+  // a custom rotator that needs no current value sets one whatever is live
+  const asked = secret.authenticateAs === 'target';
   const bare = placesOf(secret)
     .map((place) => desired.targets.get(place))
-    .some((place) => !place?.credentials && !place?.aws && !place?.azure);
+    .some((place) => !place?.credentials && !place?.aws && !place?.azure && !(place?.web && asked));
   if (bare || secret.rotator === 'target')
     throw new KeyturnError(
       record.name,

@@ -18,6 +18,8 @@ export function refuseRestore(
   v: number,
 ): void {
   const no = (what: string, hint: string): KeyturnError => new KeyturnError(secret.name, what, { hint });
+  if (secret.custom?.generate === 'rotator')
+    throw no('has values that its rotator makes', `keyturn rotate ${secret.name} asks for a new one`);
   const version = record?.versions[v];
   const fresh = `keyturn rotate ${secret.name} makes a new value`;
   if (!record || !version)

@@ -288,7 +288,7 @@ export function toSecret(
   // one value at a time, whatever the project's defaults say, and nobody but the target to change it
   const single = target?.azure !== undefined && (rotator === 'password' || rotator === 'storage-key');
   const custom = target?.type === 'web' ? toCustom(written, common) : undefined;
-  const needsCurrent = custom === undefined || inspectPayload(custom.payload).uses.length > 0;
+  const needsCurrent = custom === undefined || inspectPayload(custom.payload).uses.includes('password');
   const covered = {
     name: metadata.name,
     target: spec.target ?? '',

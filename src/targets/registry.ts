@@ -33,9 +33,8 @@ export async function driverOf(type: TargetType, rotator?: Rotator): Promise<Dri
 
 /** A driver's exception is an answer that never came: never a "no", never an "ok". */
 function guarded(rotator: ChosenRotator): ChosenRotator {
-  const { obtain, proof } = rotator;
+  const { obtain } = rotator;
   return {
-    ...(proof === undefined ? {} : { proof }),
     ...(obtain === undefined
       ? {}
       : {

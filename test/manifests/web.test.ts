@@ -75,7 +75,9 @@ describe('a custom rotator', () => {
         hasPolicy: false,
       },
     });
-    const needing = await read('payload: { user: reporting, old: "${current_password}", n: [1] }');
+    const needing = await read(
+      'operations: [verify]\npayload: { user: reporting, old: "${current_password}", n: [1] }',
+    );
     expect(needing).toMatchObject({
       authenticateAs: 'user',
       custom: { payload: '{"user":"reporting","old":"${current_password}","n":[1]}' },
@@ -87,7 +89,7 @@ describe('a custom rotator', () => {
 
   it.each([
     [
-      'generate: rotator\nauthenticateAs: user',
+      'generate: rotator\nauthenticateAs: user\noperations: [verify]',
       'key: a lost answer would lock the account out: its value is made there, and needs the one before | write generate: ours, or replays: true where the rotator answers the same request alike, or acceptLossWindow: true',
     ],
     [
@@ -99,12 +101,16 @@ describe('a custom rotator', () => {
       'key: spec.payload names ${password}, which is none of ${current_password}, ${current.password}, ${current.username}, ${current.id} | see README, custom rotators',
     ],
     [
-      'payload: "old=${current_password}"',
+      'operations: [verify]\npayload: "old=${current_password}"',
       'key: spec.payload has placeholders, so it must be JSON | see README, custom rotators',
     ],
     [
       'payload: { "${current.username}": x }',
       'key: spec.payload has a placeholder in a key; only values may have one | see README, custom rotators',
+    ],
+    [
+      'authenticateAs: user',
+      'key: nobody can tell whether the value that is current now is right | write operations: [rotate, verify] where the rotator can tell',
     ],
     [
       'grace: 1h',
@@ -119,7 +125,11 @@ describe('a custom rotator', () => {
   it('may accept the loss, or have its answers repeated', async () => {
     for (const more of ['acceptLossWindow: true', 'replays: true'])
       expect(
-        (await desired(join(web(), custom(`generate: rotator\nauthenticateAs: user\n${more}`)))).secrets.size,
+        (
+          await desired(
+            join(web(), custom(`generate: rotator\nauthenticateAs: user\noperations: [verify]\n${more}`)),
+          )
+        ).secrets.size,
       ).toBe(1);
   });
 

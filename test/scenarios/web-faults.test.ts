@@ -2,6 +2,7 @@
 /** Rotators that lie, flap, forget and answer what nobody asked for; and a real service whose tokens are gone once lost. */
 import { rmSync } from 'node:fs';
 import { createServer } from 'node:http';
+import type { ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { UserStore } from '../../examples/custom-rotator/store.ts';
@@ -10,6 +11,7 @@ import { createWorld, type Machine, type World } from '../crash/world.ts';
 import { type CustomServer, startCustom } from '../servers/custom.ts';
 import { startOidc } from '../servers/oidc.ts';
 import { audience } from '../servers/rotator.ts';
+import { makeCertificates } from '../servers/tls.ts';
 
 const stops: (() => void | Promise<void>)[] = [];
 afterEach(async () => {
@@ -33,6 +35,7 @@ async function stage(
   secrets: Record<string, string>,
   options: {
     replays?: boolean;
+    tls?: ServerOptions;
     work?: (store: UserStore) => Work;
     target?: string;
     users?: Record<string, string>;
@@ -184,6 +187,27 @@ describe('a rotator that', () => {
     expect(blocked.words).toContain('run keyturn rebind app/u');
     expect(server.asked).toHaveLength(before);
   });
+});
+
+test('a certificate of ours opens the door of a rotator that wants one', async () => {
+  const ours = makeCertificates(['DNS:keyturn']);
+  const options = {
+    tls: { requestCert: true, rejectUnauthorized: true, ca: ours.caPem },
+    target: '',
+  };
+  const { world, me, server, run, get } = await stage({ u: verified }, options);
+  server.store.create('u', 'by-hand-1');
+  const shut = await run(['apply', '--yes']);
+  expect(shut.code, shut.words).toBe(75);
+  const text = world.git(me.clone, 'show', 'HEAD:manifests/app.yaml');
+  const tls = '{ ca: ca.pem, certificate: { env: CLIENT_CERT }, key: { env: CLIENT_KEY } }';
+  world.commit(me, { 'manifests/app.yaml': `${text.replace('{ ca: ca.pem }', tls)}\n` });
+  const env = { CLIENT_CERT: ours.certPem, CLIENT_KEY: ours.keyPem };
+  const open = await run(['apply', '--yes', '--force'], env);
+  expect(open.code, open.words).toBe(0);
+  expect(server.store.login('u', await get('app/u'))).toBe('present');
+  const doctor = await run(['doctor'], env);
+  expect(doctor.words).not.toContain(ours.keyPem);
 });
 
 test("a job may show the workflow's own token instead of ours", async () => {

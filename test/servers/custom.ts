@@ -1,5 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerOptions } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { JSONWebKeySet } from 'jose';
@@ -45,7 +46,7 @@ export interface CustomServer extends HttpsServer {
 const forgetful: Answers = { read: () => undefined, write: () => undefined };
 
 export async function startCustom(
-  options: { replays?: boolean; work?: (store: UserStore) => Work } = {},
+  options: { replays?: boolean; tls?: ServerOptions; work?: (store: UserStore) => Work } = {},
 ): Promise<CustomServer> {
   const folder = mkdtempSync(join(tmpdir(), 'keyturn-custom-'));
   const store = new UserStore(join(folder, 'users.db'));
@@ -81,7 +82,7 @@ export async function startCustom(
     };
     rotator(rules, work)(request, response);
   };
-  const https = await startHttps(serve);
+  const https = await startHttps(serve, options.tls);
   const server: CustomServer = {
     ...https,
     store,

@@ -6,7 +6,7 @@ import { Secret } from '../../src/secret.ts';
 import type { About } from '../../src/targets/driver.ts';
 import { isForbidden, type Resolve, resolveSafely } from '../../src/targets/web/addresses.ts';
 import { ask, type Line } from '../../src/targets/web/call.ts';
-import { type Endpoint, post } from '../../src/targets/web/http.ts';
+import { type Endpoint, greet, post } from '../../src/targets/web/http.ts';
 import { certificates, type HttpsServer, startHttps } from '../servers/https.ts';
 import { makeCertificates } from '../servers/tls.ts';
 
@@ -181,6 +181,19 @@ describe('one POST', () => {
     vi.stubEnv('HTTPS_PROXY', 'http://127.0.0.1:1');
     const server = await serve((_, response) => json(response, 200, {}));
     expect(await post(endpointOf(server), body, {}, here)).toMatchObject({ r: 'answer' });
+  });
+});
+
+describe('a greeting', () => {
+  test('says whether one may speak, and says nothing itself', async () => {
+    const answered = vi.fn();
+    const server = await serve(answered);
+    expect(await greet(endpointOf(server), here)).toMatchObject({ r: 'answer' });
+    expect(await greet(endpointOf(server, { ca: undefined }), here)).toMatchObject({ r: 'not-sent' });
+    await server.stop();
+    stops.pop();
+    expect(await greet(endpointOf(server), here)).toMatchObject({ r: 'not-sent', code: 'ECONNREFUSED' });
+    expect(answered).not.toHaveBeenCalled();
   });
 });
 

@@ -130,6 +130,24 @@ describe('web', () => {
       expect(await web.rotator(job).witness(value, baseline)).toBe('applied');
     }));
 
+  test('knows a refusal for certain only where nothing was sent before', () =>
+    withServer(async (server) => {
+      const job = jobAt(server, { operations: [] });
+      const value = new Secret(freshValue());
+      const said = async (rotator: ReturnType<typeof web.rotator>) => {
+        expect((await rotator.set(value, { key: 'K' })).r).toBe('refused');
+        return rotator.witness(value, { key: 'K' });
+      };
+      server.lie = () => ({ status: 422, body: { applied: false, code: 'policy' } });
+      expect(await said(web.rotator(job))).toBe('not-applied');
+      expect(await said(web.rotator({ ...job, attempt: 2 }))).toBe('unknown');
+      const unsure = web.rotator(job);
+      server.lie = () => ({ status: 500, body: {} });
+      expect((await unsure.set(value, { key: 'K' })).r).toBe('ambiguous');
+      server.lie = () => ({ status: 422, body: { applied: false, code: 'history' } });
+      expect(await said(unsure)).toBe('unknown');
+    }));
+
   test('says so when the rotator answers another value than ours', () =>
     withServer(async (server) => {
       server.lie = () => ({ status: 200, body: { payload: 'made-by-the-rotator-1' } });

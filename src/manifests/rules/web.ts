@@ -67,11 +67,17 @@ function checkCustom({ model, written }: DeclaredSecret, say: Say): void {
   const made = custom.generate === 'rotator';
   const { uses, problem } = inspectPayload(custom.payload);
   if (problem !== null) say('/spec/payload', `spec.payload ${problem}`, 'see README, custom rotators');
-  if (uses.length > 0 && authenticateAs === 'target')
+  if (uses.includes('password') && authenticateAs === 'target')
     say(
       '/spec/authenticateAs',
       'the payload takes the current value, so the account changes itself',
       'write authenticateAs: user, or take the placeholder out of the payload',
+    );
+  if (!custom.operations.includes('verify') && (authenticateAs === 'user' || model.initial !== undefined))
+    say(
+      model.initial === undefined ? '/spec/operations' : '/spec/initial',
+      'nobody can tell whether the value that is current now is right',
+      'write operations: [rotate, verify] where the rotator can tell',
     );
   if (made && authenticateAs === 'user' && !custom.replays && !custom.acceptLossWindow)
     say(

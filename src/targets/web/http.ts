@@ -31,9 +31,20 @@ export type HttpResult =
 const connectPatience = 5_000;
 const largest = 64 * 1024;
 
-export async function post(
+export const post = (
   endpoint: Endpoint,
   body: Buffer,
+  headers: Record<string, string>,
+  resolve?: Resolve,
+): Promise<HttpResult> => speak(endpoint, body, headers, resolve);
+
+/** A handshake and nothing more: `answer` where one may be spoken to. */
+export const greet = (endpoint: Endpoint, resolve?: Resolve): Promise<HttpResult> =>
+  speak(endpoint, null, {}, resolve);
+
+async function speak(
+  endpoint: Endpoint,
+  body: Buffer | null,
   headers: Record<string, string>,
   resolve?: Resolve,
 ): Promise<HttpResult> {
@@ -54,7 +65,7 @@ function exchange(
   url: URL,
   endpoint: Endpoint,
   addresses: Address[],
-  body: Buffer,
+  body: Buffer | null,
   headers: Record<string, string>,
 ): Promise<HttpResult> {
   return new Promise((settle) => {
@@ -76,7 +87,7 @@ function exchange(
       headers: {
         ...headers,
         'Content-Type': 'application/json',
-        'Content-Length': String(body.length),
+        'Content-Length': String(body?.length ?? 0),
         Accept: 'application/json',
         'Accept-Encoding': 'identity',
         'User-Agent': `keyturn/${version}`,
@@ -100,6 +111,7 @@ function exchange(
     call.on('socket', (socket) =>
       socket.once('secureConnect', () => {
         clearTimeout(connecting);
+        if (body === null) return end({ r: 'answer', status: 0, json: null, retryAfter: null });
         sent = true;
       }),
     );
@@ -128,7 +140,8 @@ function exchange(
         });
       });
     });
-    call.end(body);
+    // what is not ended is not sent
+    if (body !== null) call.end(body);
   });
 }
 

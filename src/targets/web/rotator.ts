@@ -15,7 +15,7 @@ import { isPortable } from '../portable.ts';
 import { resolveSafely } from './addresses.ts';
 import { rotatedBy, type Status, statusBy, verifiedBy } from './answer.ts';
 import { ask, type Line, type Question } from './call.ts';
-import type { HttpResult } from './http.ts';
+import { greet, type HttpResult } from './http.ts';
 
 /** Tries of one claim; those of the next count on from there. */
 const triesOfClaim = 100;
@@ -28,6 +28,9 @@ export function createRotator(job: RotationJob, maxLength: number): ChosenRotato
   let asked = ((job.attempt ?? 1) - 1) * triesOfClaim;
   /** Values that the rotator has said it made live. */
   const acknowledged = new Set<string>();
+  /** An earlier request may have arrived, so that a refusal of this one proves nothing. */
+  let uncertain = (job.attempt ?? 1) > 1;
+  let refused = false;
 
   const put = (question: Pick<Question, 'operation' | 'key' | 'again'>, fields: Question['fields']) => {
     const current = job.current?.reveal();
@@ -83,7 +86,7 @@ export function createRotator(job: RotationJob, maxLength: number): ChosenRotato
         markedVersion: null,
         warnings: can('verify') ? [] : ['the rotator verifies nothing, so its word is all there is'],
       };
-      if (job.current === undefined || !can('verify')) return ready;
+      if (job.current === undefined || !can('verify')) return (await answers(line)) ?? ready;
       const probe = await verify(job.current.reveal());
       switch (probe.r) {
         case 'ok':
@@ -114,6 +117,7 @@ export function createRotator(job: RotationJob, maxLength: number): ChosenRotato
       if (known.r === 'not-applied') return known.r;
       if (known.r === 'applied')
         return known.given === null || known.given.value.reveal() === value.reveal() ? word : 'unknown';
+      if (refused) return uncertain ? 'unknown' : 'not-applied';
       // asking again under the same key, with the same value, is what the key is for
       return custom.replays || !can('verify') ? 'not-applied' : 'unknown';
     },
@@ -144,6 +148,8 @@ export function createRotator(job: RotationJob, maxLength: number): ChosenRotato
           { proposed_password: proposed, retain: job.retain, password_policy: policyOf(job) },
         ),
       );
+      if (result.r === 'refused') refused = true;
+      if (result.r === 'ambiguous') uncertain = true;
       if (result.r !== 'applied') return result;
       if (result.given !== null && result.given.value.reveal() !== proposed)
         return {
@@ -219,6 +225,12 @@ function lineOf({ target, custom, caller }: RotationJob): Line {
     itemName: `/${custom.itemName}`,
     authenticate: caller.authenticate,
   };
+}
+
+/** Whether somebody listens there whom we trust; nothing is said to them. */
+async function answers({ endpoint, resolve }: Line): Promise<Preflight | null> {
+  const greeted = await greet(endpoint, resolve);
+  return greeted.r === 'answer' ? null : { r: 'unreachable', code: greeted.code, detail: greeted.detail };
 }
 
 /** Whether there is a token to show at all. */
