@@ -19,10 +19,11 @@ import type { Host } from './host.ts';
 import { loadManifests } from './manifests/load.ts';
 import type { Desired, RotatedSecret, Target } from './manifests/model.ts';
 import { askPassphrase } from './output/ask.ts';
+import { deadClaims, ownerOf } from './owner.ts';
 import { type Identity, loadIdentity, writerOf } from './state/identity.ts';
 import { Ledger } from './state/ledger.ts';
 import { checkLineage, lineageDir, rememberLineage } from './state/lineage.ts';
-import type { Binding, Claim } from './state/model.ts';
+import type { Binding } from './state/model.ts';
 import { type SessionNote, sessionsOf } from './state/sessions.ts';
 import { resolveValue } from './state/values.ts';
 import { isOpen, readRequests, type Wish } from './state/wishes.ts';
@@ -183,7 +184,7 @@ export async function makePlan(session: Session, request: PlanRequest = {}): Pro
   const observed: Observed = {
     bindings,
     wishes,
-    deadClaims: deadClaims(session),
+    deadClaims: await deadClaims(host, ledger.state),
     restores,
     sessions: await sessionsSeen(session),
     assent: request.assent === true,
@@ -263,31 +264,4 @@ export function projectRoot(cwd: string): string {
         hint: 'go to the repository that keyturn reconciles, or make one with keyturn init',
       });
   }
-}
-
-/** Claims are owned by the workflow run inside GitHub Actions, else by a process of this user on this machine. */
-function ownerOf({ env, machine, pid }: Host): Claim['by'] {
-  const { GITHUB_ACTIONS, GITHUB_REPOSITORY, GITHUB_RUN_ID, GITHUB_RUN_ATTEMPT } = env;
-  const runner =
-    GITHUB_ACTIONS === 'true' && GITHUB_RUN_ID !== undefined
-      ? `gha:${GITHUB_REPOSITORY}#${GITHUB_RUN_ID}/${GITHUB_RUN_ATTEMPT}`
-      : machine;
-  return { runner, pid };
-}
-
-/** Protocol §7.2: the owner is an earlier attempt of this very workflow run, or a dead process of this machine. */
-function deadClaims({ host, ledger }: Session): Set<string> {
-  const me = ownerOf(host);
-  const isRun = me.runner.startsWith('gha:');
-  const runOf = (runner: string): string => runner.replace(/\/[^/]*$/, '');
-  return new Set(
-    Object.values(ledger.state.records).flatMap(({ pending }) => {
-      if (!pending) return [];
-      const { by, id } = pending.claim;
-      const dead = isRun
-        ? runOf(by.runner) === runOf(me.runner)
-        : by.runner === me.runner && !host.isAlive(by.pid);
-      return dead ? [id] : [];
-    }),
-  );
 }

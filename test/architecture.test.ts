@@ -35,7 +35,15 @@ const rooms = [
   ['output', ['src/output/']],
   [
     'run.ts',
-    ['src/run.ts', 'src/reader.ts', 'src/review.ts', 'src/register.ts', 'src/tell.ts', 'src/beat.ts'],
+    [
+      'src/run.ts',
+      'src/reader.ts',
+      'src/review.ts',
+      'src/register.ts',
+      'src/tell.ts',
+      'src/beat.ts',
+      'src/owner.ts',
+    ],
   ],
   ['connect', ['src/connect/']],
   ['commands', ['src/commands/']],

@@ -66,6 +66,7 @@ on:
       secret: { description: "Rotate this secret now; empty for what is due", type: string }
       reason: { description: "Why, for the history", type: string }
 permissions:
+  actions: read # sees that a run which was cancelled is over, and goes on where it stopped
   contents: write # pushes claims and promotions; add id-token: write where a target logs in by OIDC
 concurrency: { group: keyturn, cancel-in-progress: false }
 jobs:
@@ -100,4 +101,5 @@ const applyStep = (tool: Tool): string =>
         env:
           SECRET: \${{ inputs.secret }}
           REASON: \${{ inputs.reason }}
+          GITHUB_TOKEN: \${{ github.token }}
           KEYTURN_IDENTITY: \${{ secrets.KEYTURN_IDENTITY }}`;

@@ -51,12 +51,16 @@ export async function runAction(machine: Host): Promise<ExitCode> {
   }
 }
 
-function hostOf(machine: Host, { identity, folder }: Inputs): Host {
+function hostOf(machine: Host, { identity, token, folder }: Inputs): Host {
   const { env } = machine;
   return {
     ...machine,
     cwd: resolve(env.GITHUB_WORKSPACE || machine.cwd, folder),
-    env: identity === null ? env : { ...env, KEYTURN_IDENTITY: identity.reveal() },
+    env: {
+      ...env,
+      ...(identity === null ? {} : { KEYTURN_IDENTITY: identity.reveal() }),
+      ...(token === null || env.GITHUB_TOKEN ? {} : { GITHUB_TOKEN: token.reveal() }),
+    },
   };
 }
 

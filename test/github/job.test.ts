@@ -191,6 +191,40 @@ describe('a job that is cancelled', () => {
   });
 });
 
+describe('another run', () => {
+  const killed = async (): Promise<void> => {
+    proxy.cut(/ALTER ROLE/, 'swallow-reply');
+    const signals = { when: () => until(() => proxy.struck), send: ['SIGKILL' as const] };
+    await step({ command: 'apply', rotate: 'app' }, { signals });
+    expect(await current('app')).toMatchObject({ version: 1, pending: true });
+  };
+  const next = { env: { GITHUB_RUN_ID: '4712' } };
+
+  test('goes on at once where GitHub says that the killed one is over', async () => {
+    await killed();
+    github.runs.set('4711', 'completed');
+    const ended = await step({ command: 'apply' }, next);
+    expect(ended.code, ended.log).toBe(0);
+    expect(await current('app')).toMatchObject({ version: 2, works: true, pending: false });
+    expect(github.requests.at(-1)).toBe('GET /repos/acme/secrets/actions/runs/4711');
+    expect(github.violations).toEqual([]);
+  });
+
+  test.each([
+    ['it is not over', () => github.runs.set('4711', 'in_progress'), 'job-token'],
+    ['GitHub knows no such run', () => github.runs.clear(), 'job-token'],
+    ['the token may not ask', () => github.runs.set('4711', 'completed'), 'read-token'],
+    ['there is no token', () => github.runs.set('4711', 'completed'), ''],
+  ])('waits for its lease where %s', async (_, prepare, token) => {
+    await killed();
+    prepare();
+    const ended = await step({ command: 'apply', token }, next);
+    expect(ended.log).toMatch(/app .*claimed by gha:acme\/secrets#4711\/1 .*its lease ends/);
+    expect(await current('app')).toMatchObject({ version: 1, pending: true });
+    expect(github.violations).toEqual([]);
+  });
+});
+
 describe('verify', () => {
   test('logs in with every version and tells of what is not accepted', async () => {
     const good = await step({ command: 'verify' });

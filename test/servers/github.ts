@@ -17,6 +17,8 @@ export interface Account {
   type: 'Bot' | 'User';
   /** `pull-requests: write`. */
   write: boolean;
+  /** `actions: read`. */
+  actions: boolean;
 }
 
 export interface Github {
@@ -26,6 +28,8 @@ export interface Github {
   accounts: Map<string, Account>;
   /** Of the issue or pull request, oldest first. */
   comments: Map<number, Comment[]>;
+  /** Status of every workflow run that is known, by its id. */
+  runs: Map<string, 'in_progress' | 'completed'>;
   /** `GET /repos/…`, in order. */
   requests: string[];
   violations: string[];
@@ -43,11 +47,12 @@ export async function startGithub(): Promise<Github> {
     url: '',
     repository,
     accounts: new Map([
-      ['job-token', { login: 'github-actions[bot]', type: 'Bot', write: true }],
-      ['read-token', { login: 'github-actions[bot]', type: 'Bot', write: false }],
-      ['alices-token', { login: 'alice', type: 'User', write: true }],
+      ['job-token', { login: 'github-actions[bot]', type: 'Bot', write: true, actions: true }],
+      ['read-token', { login: 'github-actions[bot]', type: 'Bot', write: false, actions: false }],
+      ['alices-token', { login: 'alice', type: 'User', write: true, actions: true }],
     ]),
     comments: new Map([[7, []]]),
+    runs: new Map(),
     requests: [],
     violations: [],
     down: null,
@@ -79,6 +84,13 @@ export async function startGithub(): Promise<Github> {
       return account.type === 'Bot'
         ? forbidden
         : { status: 200, body: { login: account.login, type: 'User' } };
+    const [, run] = /^\/repos\/acme\/secrets\/actions\/runs\/(\d+)$/.exec(pathname) ?? [];
+    if (method === 'GET' && run !== undefined) {
+      const status = state.runs.get(run);
+      if (!account.actions) return forbidden;
+      if (status === undefined) return { status: 404, body: { message: 'Not Found' } };
+      return { status: 200, body: { id: Number(run), status, run_attempt: 1 } };
+    }
     const [, place, id = ''] = /^\/repos\/acme\/secrets\/issues\/(?:(comments)\/)?(\d+)/.exec(pathname) ?? [];
     const number = Number(id);
     const exact = (suffix: string, middle = ''): boolean =>
