@@ -97,6 +97,14 @@ describe('an access key', () => {
     ]);
   });
 
+  it('cannot be blind', async () => {
+    const no = 'deployer: a key that AWS makes cannot be blind';
+    const hint = 'remove blind: it is proven, and retired, with what keyturn can read';
+    expect(await said(join(aws(), key('blind: true')))).toContain(`${no} | ${hint}`);
+    const own = key('blind: true').replace('authenticateAs: target', 'authenticateAs: user');
+    expect(await said(join(aws(), own))).toContain(`${no} | ${hint}`);
+  });
+
   it('that is graceful takes no grace from the defaults', async () => {
     const { secrets } = await desired(join(aws(), key('graceful: true')), {
       project: project('defaults: { grace: 2d }'),

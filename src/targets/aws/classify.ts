@@ -84,5 +84,9 @@ export function classify(error: unknown): Answer {
   return { r: 'unknown', code: short(code || name), detail: 'no answer that says what happened' };
 }
 
+/** The signature was of another time than the target's, and the client knows the target's now. */
+export const learnedTime = (error: unknown): boolean =>
+  (error as { $metadata?: { clockSkewCorrected?: boolean } } | null)?.$metadata?.clockSkewCorrected === true;
+
 /** Codes are words; anything else of a server does not leave this file. */
 const short = (code: string): string => (/^[A-Za-z0-9_.]{1,64}$/.test(code) ? code : 'unknown');

@@ -13,7 +13,7 @@ import type {
   RemoveResult,
 } from '../issued.ts';
 import { accountOf, userOf } from './account.ts';
-import { type Answer, classify } from './classify.ts';
+import { type Answer, classify, learnedTime } from './classify.ts';
 import { type Clients, clientsFor, stsAs } from './clients.ts';
 import { type actions, allow } from './policy.ts';
 
@@ -116,9 +116,13 @@ export class AwsRotator implements IssuedRotator {
   async verify(issued: Issued): Promise<Probe> {
     const { target, username } = this.#job;
     const sts = await stsAs(target, issued);
+    const { GetCallerIdentityCommand } = await import('@aws-sdk/client-sts');
+    const ask = () => sts.send(new GetCallerIdentityCommand({}), this.#patience());
     try {
-      const { GetCallerIdentityCommand } = await import('@aws-sdk/client-sts');
-      const { Account, Arn = '' } = await sts.send(new GetCallerIdentityCommand({}), this.#patience());
+      const { Account, Arn = '' } = await ask().catch((error: unknown) => {
+        if (!learnedTime(error)) throw error;
+        return ask();
+      });
       if (Account === accountOf(target).accountId && userOf(Arn) === username)
         return { r: 'ok', code: 'OK', detail: `AWS answered it as ${username}` };
       const detail = `it belongs to ${userOf(Arn) ?? 'no user'} of account ${Account}`;
