@@ -5,10 +5,12 @@ export interface Row {
   what: string;
   /** What the floor is. */
   against: string;
-  /** Milliseconds. */
+  /** Of `floor` and `keyturn`. */
+  unit: 'ms' | 'pushes' | 'bytes';
   floor: number;
-  /** Milliseconds. */
   keyturn: number;
+  /** How many times the floor keyturn may take before the bench fails; null: it is only watched. */
+  budget: number | null;
   /** Largest resident set of keyturn's process in MiB; null where both ran in this one. */
   peak: number | null;
 }
@@ -60,7 +62,7 @@ export function run(
 
 /** Does `floor` and `keyturn` by turns, so that a slow moment hits both, and compares the medians. */
 export async function compare(
-  words: Pick<Row, 'what' | 'against'>,
+  words: Pick<Row, 'what' | 'against' | 'budget'>,
   times: number,
   floor: () => Promise<Run>,
   keyturn: () => Promise<Run>,
@@ -74,11 +76,23 @@ export async function compare(
   const peak = median(ours.map((one) => one.peak));
   return {
     ...words,
+    unit: 'ms',
     floor: median(floors.map((one) => one.milliseconds)),
     keyturn: median(ours.map((one) => one.milliseconds)),
     peak: peak === 0 ? null : peak,
   };
 }
+
+/** A count that must not be larger than `limit`. */
+export const atMost = (
+  words: Pick<Row, 'what' | 'against' | 'unit'>,
+  limit: number,
+  keyturn: number,
+): Row => ({ ...words, floor: limit, keyturn, budget: 1, peak: null });
+
+export const ratio = ({ floor, keyturn }: Row): number => keyturn / floor;
+
+export const isOver = (row: Row): boolean => row.budget !== null && ratio(row) > row.budget;
 
 /** In this process: `work` once, in milliseconds. */
 export async function timed(work: () => Promise<void>): Promise<Run> {

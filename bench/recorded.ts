@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { fingerprint } from '../src/age/fingerprint.ts';
 import { systemClock } from '../src/clock.ts';
+import type { Write } from '../src/git/contract.ts';
 import { openRepository } from '../src/git/open.ts';
 import { loadManifests } from '../src/manifests/load.ts';
 import { type RotatedSecret, reconcilerName } from '../src/manifests/model.ts';
@@ -8,15 +9,17 @@ import { parseIdentity } from '../src/state/identity.ts';
 import { append, fold } from '../src/state/journal.ts';
 import type { SecretRecord } from '../src/state/model.ts';
 import { newRecord } from '../src/state/transitions.ts';
-import { formatCurrent } from '../src/state/version-file.ts';
+import { currentPath, formatCurrent, sealVersion, valuePath } from '../src/state/version-file.ts';
 import { driverOf } from '../src/targets/registry.ts';
 import type { Project } from './project.ts';
 
+const repo = '01M7XF74DBP7714ZB9PVR24E5P';
+
 /**
  * Pushes the state in which every secret of the project has just been rotated for the first time: what a plan that
- * finds nothing to do reads. The values are there for git's sake alone; no plan opens one.
+ * finds nothing to do reads. Without `sealed` the values are there for git's sake alone: no plan opens one.
  */
-export async function recordAll(project: Project): Promise<void> {
+export async function recordAll(project: Project, { sealed }: { sealed: boolean }): Promise<void> {
   const desired = await loadManifests(project.folder, { env: {} });
   const identity = await parseIdentity(project.bundle.reveal(), 'bench');
   if (identity.signer === null) throw new Error('the bundle lacks a signing key');
@@ -42,13 +45,27 @@ export async function recordAll(project: Project): Promise<void> {
       recipients: reconcilers,
       at,
       by: 'bench',
-      newRepo: () => '01M7XF74DBP7714ZB9PVR24E5P',
+      newRepo: () => repo,
     },
   );
-  const values = records.flatMap(({ name }) => [
-    { path: `values/${name}/1.age`, bytes: Buffer.from(name.padEnd(600, '.')) },
-    { path: `values/${name}/current`, bytes: formatCurrent(1) },
-  ]);
+  const { signer } = identity;
+  const sealedValue = ({ uid, name, binding }: SecretRecord): Promise<Uint8Array> | Uint8Array =>
+    sealed
+      ? sealVersion(
+          {
+            ...{ repo, uid, name, v: 1, binding, issuedAt: at.toISOString() },
+            fields: { value: 'x'.repeat(32), fields: { username: 'a' } },
+          },
+          reconcilers,
+          signer,
+        )
+      : Buffer.from(name.padEnd(600, '.'));
+  const values: Write[] = [];
+  for (const record of records)
+    values.push(
+      { path: valuePath(record.name, 1), bytes: await sealedValue(record) },
+      { path: currentPath(record.name), bytes: formatCurrent(1) },
+    );
   const repository = await openRepository(project.folder, {
     env: project.env,
     clock: systemClock,

@@ -1,102 +1,100 @@
-import mysql from 'mysql2/promise';
-import pg from 'pg';
 import { startMariadb } from '../test/servers/mysql.ts';
 import { findMariadb } from '../test/servers/mysql-installation.ts';
-import { startPostgres } from '../test/servers/postgresql.ts';
-import type { DatabaseServer } from '../test/servers/server.ts';
-import { compare, type Row, timed } from './measure.ts';
-import { adminPassword, makeProject, type Project, secrets, target } from './project.ts';
+import { sshdMissing, startSshd } from '../test/servers/sshd.ts';
+import { bareLoop } from './bare/run.ts';
+import { compare, type Row } from './measure.ts';
+import { adminPassword, makeProject, secrets, target } from './project.ts';
+import { pushes, rotationBytes } from './pushes.ts';
 
-const accounts = 64;
-const usernames = Array.from({ length: accounts }, (_, n) => `bench_${n}`);
+const user = (n: number): string => `bench_${n}`;
+const names = (count: number): string[] =>
+  Array.from({ length: count }, (_, n) => `bench/group-${n % 10}/account-${n}`);
+/** Accounts of the bare loop, after keyturn's own. */
+const others = (from: number, count: number): Map<string, string> =>
+  new Map(Array.from({ length: count }, (_, n) => [user(from + n), `first-value-${from + n}`]));
 
-/** A job that finds nothing to do, then the rotation of every account, at each server that is there. */
-export async function rotation(scratch: string): Promise<Row[]> {
-  const rows: Row[] = [];
-  for (const [name, type, start, floor] of [
-    ['PostgreSQL', 'postgresql', startPostgres, rawPostgres],
-    ...(findMariadb() ? ([['MariaDB', 'mysql', startMariadb, rawMariadb]] as const) : []),
-  ] as const) {
-    const server = await start();
-    try {
-      for (const sql of type === 'mysql' ? mariadbAccounts : postgresAccounts) await server.query(sql);
-      const manifests = { 'manifests/target.yaml': target(type, server.port), ...secrets(accounts) };
-      const project = await makeProject(scratch, manifests);
-      await project.keyturn('apply');
-      if (rows.length === 0) rows.push(...(await idle(project)));
+/** Rotations of 1, 100 and 1,000 accounts against a bare loop; what they push, and what that adds to git. */
+export async function mysqlRotations(scratch: string): Promise<Row[]> {
+  if (!findMariadb()) return [];
+  const most = 1000;
+  const server = await startMariadb({ options: ['--general-log=0'] });
+  try {
+    await server.query(`CREATE USER bench_admin@'%' IDENTIFIED BY '${adminPassword}'`);
+    await server.query(`GRANT ALL PRIVILEGES ON *.* TO bench_admin@'%' WITH GRANT OPTION`);
+    for (let n = 0; n < 2 * most; n++)
+      await server.query(`CREATE USER ${user(n)}@'%' IDENTIFIED BY 'first-value-${n}'`);
+    const project = await makeProject(scratch, {
+      'manifests/target.yaml': target('mysql', server.port),
+      ...secrets(most),
+    });
+    await project.keyturn('apply', '--force');
+    const rows = [await rotationBytes(project, names(most)), await pushes(project, names(most))];
+    const bare = others(most, most);
+    const job = {
+      ...{ host: server.host, port: server.port, folder: project.folder, remote: project.remote },
+      ...{ concurrency: 8, admin: { user: 'bench_admin', password: adminPassword } },
+    };
+    for (const [count, times] of [
+      [1, 7],
+      [100, 3],
+      [most, 3],
+    ] as const)
       rows.push(
         await compare(
-          { what: `rotate ${accounts} accounts, ${name}`, against: 'ALTER and log in, one by one' },
-          3,
-          () => timed(() => floor(server)),
-          () => project.keyturn('rotate', ...names, '--force'),
+          {
+            what: `rotate ${count} MySQL accounts`,
+            against: 'bare mysql2 loop and pushes',
+            budget: count === most ? 1.3 : null,
+          },
+          times,
+          () => bareLoop('mysql', job, bare, count),
+          () => project.keyturn('rotate', ...names(count), '--force'),
         ),
       );
-    } finally {
-      await server.stop();
-    }
+    return rows;
+  } finally {
+    await server.stop();
   }
-  return rows;
 }
 
-const names = usernames.map((_, n) => `bench/group-${n % 10}/account-${n}`);
-
-async function idle(project: Project): Promise<Row[]> {
-  const fetch = () => project.git('fetch', '--quiet', 'origin', 'main');
-  const nothing = (command: 'plan' | 'apply') =>
-    compare({ what: `${command}, nothing to do`, against: 'git fetch' }, 7, fetch, () =>
-      project.keyturn(command),
+/** Rotations of 64 accounts of one host against a bare loop. */
+export async function sshRotations(scratch: string): Promise<Row[]> {
+  if (sshdMissing() !== null) return [];
+  const count = 64;
+  const server = await startSshd({ config: ['MaxStartups 100:30:200'] });
+  try {
+    server.addUser('bench_admin', adminPassword, { sudo: 'ALL=(ALL) NOPASSWD: ALL' });
+    for (let n = 0; n < 2 * count; n++) server.addUser(user(n), `first-value-${n}`);
+    const project = await makeProject(scratch, {
+      'manifests/target.yaml': `apiVersion: keyturn/v1
+kind: Target
+metadata: { name: bench }
+spec:
+  type: ssh
+  host: ${server.host}
+  port: ${server.port}
+  hostKeys: ["${server.fingerprint}"]
+  sudo: passwordless
+  spacing: 0s
+  concurrency: 4
+  credentials: { username: bench_admin, password: { env: ADMIN_PASSWORD } }
+`,
+      ...secrets(count),
+    });
+    await project.keyturn('apply', '--force');
+    const bare = others(count, count);
+    const job = {
+      ...{ host: server.host, port: server.port, folder: project.folder, remote: project.remote },
+      ...{ concurrency: 4, admin: { user: 'bench_admin', password: adminPassword } },
+    };
+    const row = await compare(
+      { what: `rotate ${count} SSH accounts`, against: 'bare ssh2 loop and pushes', budget: 1.3 },
+      3,
+      () => bareLoop('ssh', job, bare, count),
+      () => project.keyturn('rotate', ...names(count), '--force'),
     );
-  return [await nothing('plan'), await nothing('apply')];
-}
-
-const postgresAccounts = [
-  ...usernames.map((name) => `CREATE ROLE ${name} LOGIN PASSWORD 'first'`),
-  `CREATE ROLE bench_admin LOGIN CREATEROLE PASSWORD '${adminPassword}'`,
-  `GRANT ${usernames.join(', ')} TO bench_admin WITH ADMIN OPTION`,
-];
-
-const mariadbAccounts = [
-  ...usernames.map((name) => `CREATE USER ${name}@'%' IDENTIFIED BY 'first'`),
-  `CREATE USER bench_admin@'%' IDENTIFIED BY '${adminPassword}'`,
-  `GRANT ALL PRIVILEGES ON *.* TO bench_admin@'%' WITH GRANT OPTION`,
-];
-
-async function rawPostgres({ host, port }: DatabaseServer): Promise<void> {
-  const login = (user: string, password: string) => ({
-    host,
-    port,
-    user,
-    password,
-    database: 'postgres',
-    ssl: false,
-  });
-  const admin = new pg.Client(login('bench_admin', adminPassword));
-  await admin.connect();
-  for (const name of usernames) {
-    const password = crypto.randomUUID();
-    await admin.query(`ALTER ROLE ${name} PASSWORD '${password}'`);
-    const client = new pg.Client(login(name, password));
-    await client.connect();
-    await client.end();
+    return [row];
+  } finally {
+    await server.stop();
   }
-  await admin.end();
-}
-
-async function rawMariadb({ host, port }: DatabaseServer): Promise<void> {
-  const login = (user: string, password: string) => ({
-    host,
-    port,
-    user,
-    password,
-    maxPreparedStatements: 1,
-  });
-  const admin = await mysql.createConnection(login('bench_admin', adminPassword));
-  for (const name of usernames) {
-    const password = crypto.randomUUID();
-    await admin.query(`ALTER USER ${name}@'%' IDENTIFIED BY '${password}'`);
-    const client = await mysql.createConnection(login(name, password));
-    await client.end();
-  }
-  await admin.end();
 }

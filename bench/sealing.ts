@@ -43,15 +43,16 @@ export async function sealing(): Promise<Row[]> {
       for (let n = 0; n < values; n++) await work();
     });
   const against = 'age-encryption alone';
+  const budget = null;
   return [
     await compare(
-      { what: `seal ${values} values`, against },
+      { what: `seal ${values} values`, against, budget },
       5,
       each(bare),
       each(() => sealVersion(version, recipients, signer)),
     ),
     await compare(
-      { what: `open ${values} values`, against },
+      { what: `open ${values} values`, against, budget },
       5,
       each(bareOpen),
       each(() => openVersion(sealed, place, identity, 'bench')),

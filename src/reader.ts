@@ -60,19 +60,26 @@ export async function readPublished(
   wanted: readonly Wanted[],
   options: ReadOptions,
 ): Promise<{ values: Published[]; notes: string[] }> {
-  const identity = await identityOf(host, options.identity);
   const notes: string[] = [];
   const { repo } = options;
   if (repo === undefined && options.ref !== undefined)
     throw new KeyturnError('--ref', 'needs --repo', {
       hint: 'a clone reads from the ref that keyturn.yaml names',
     });
-  const values =
-    repo === undefined
-      ? await openAll(await clonedShelf(host, notes), wanted, identity, notes)
-      : await withForeign({ url: repo, ref: options.ref, env: host.env }, (foreign) =>
-          openAll(foreign, wanted, identity, notes),
-        );
+  const identify = identityOf(host, options.identity);
+  let identity: Identity;
+  let values: Published[];
+  if (repo === undefined) {
+    // side by side: git works while the code of age is loaded
+    const shelf = clonedShelf(host, notes);
+    shelf.catch(() => undefined);
+    identity = await identify;
+    values = await openAll(await shelf, wanted, identity, notes);
+  } else {
+    identity = await identify;
+    const read = (foreign: Shelf): Promise<Published[]> => openAll(foreign, wanted, identity, notes);
+    values = await withForeign({ url: repo, ref: options.ref, env: host.env }, read);
+  }
   if (identity.trust.size === 0) {
     const [first] = values;
     const path = first ? valuePath(first.name, first.version) : 'what was read';

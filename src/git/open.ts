@@ -51,14 +51,21 @@ export interface GitRepository extends StateRepository {
 /** Opens the repository around `cwd`. Throws a KeyturnError (exit 1) that says what is missing. */
 export async function openRepository(cwd: string, options: OpenOptions): Promise<GitRepository> {
   const env = options.env ?? process.env;
-  const root = await topLevel(cwd, env);
+  const here = existing(cwd);
+  const anywhere = createGit(here, env);
+  const [{ root, shallow }, checkedOut, settings] = await Promise.all([
+    topLevel(anywhere, here),
+    readHead(anywhere),
+    readSettings(anywhere),
+  ]);
   const git = createGit(root, env);
-  const [checkedOut, settings] = await Promise.all([readHead(git), readSettings(git)]);
   const ref = await chooseRef(git, checkedOut, options.stateRef, env);
   const remote = chooseRemote(settings, ref);
   const timeout = options.networkTimeout ?? 30_000;
   const place =
-    remote === null ? localPlace(git, ref) : remotePlace(git, { remote, ref, clock: options.clock, timeout });
+    remote === null
+      ? localPlace(git, ref)
+      : remotePlace(git, { remote, ref, shallow, clock: options.clock, timeout });
   const who = authorship(settings, env);
   const failpoint = options.failpoint ?? (async () => undefined);
   const publishing = { place, clock: options.clock, random: options.random, failpoint };
@@ -127,12 +134,18 @@ async function contents(git: Git, files: Map<string, Oid>): Promise<Map<string, 
   return new Map([...files].map(([path, oid]) => [path, blobs.get(oid) ?? new Uint8Array()]));
 }
 
-async function topLevel(cwd: string, env: NodeJS.ProcessEnv): Promise<string> {
+const init = { hint: 'go to the repository that holds keyturn.yaml, or run `git init` and `keyturn init`' };
+
+function existing(cwd: string): string {
   const here = resolve(cwd);
-  const init = { hint: 'go to the repository that holds keyturn.yaml, or run `git init` and `keyturn init`' };
-  if (!existsSync(here)) throw new KeyturnError(here, 'no such directory', init);
-  const answer = await createGit(here, env).run(['rev-parse', '--show-toplevel']);
-  if (answer.code === 0) return text(answer);
+  if (existsSync(here)) return here;
+  throw new KeyturnError(here, 'no such directory', init);
+}
+
+async function topLevel(git: Git, here: string): Promise<{ root: string; shallow: boolean }> {
+  const answer = await git.run(['rev-parse', '--is-shallow-repository', '--show-toplevel']);
+  const [shallow, ...path] = text(answer).split('\n');
+  if (answer.code === 0) return { root: path.join('\n'), shallow: shallow === 'true' };
   if (answer.err.includes('dubious ownership')) {
     throw new KeyturnError(here, 'the repository belongs to another user', {
       hint: `run \`git config --global --add safe.directory ${here}\``,

@@ -13,11 +13,13 @@ export interface Remote {
   remote: string;
   ref: string;
   clock: Clock;
+  /** Whether the clone is, when the run begins. */
+  shallow: boolean;
   /** Milliseconds a network call may take. */
   timeout: number;
 }
 
-export function remotePlace(git: Git, { remote, ref, clock, timeout }: Remote): Place {
+export function remotePlace(git: Git, { remote, ref, shallow, clock, timeout }: Remote): Place {
   const name = `${remote} (${ref})`;
   const pin = ref.replace(/^refs\//, 'refs/keyturn/');
   const call = { network: timeout };
@@ -38,8 +40,7 @@ export function remotePlace(git: Git, { remote, ref, clock, timeout }: Remote): 
     // In a shallow clone that never saw the branch, one commit is enough. Where it has been seen, only what
     // is new comes; a depth would cut off the history that the user has.
     const seen = [pin, ref, ref.replace(/^refs\/heads\//, `refs/remotes/${remote}/`)];
-    const once =
-      (await isShallow()) && text(await git.run(['for-each-ref', '--format=%(refname)', ...seen])) === '';
+    const once = shallow && text(await git.run(['for-each-ref', '--format=%(refname)', ...seen])) === '';
     const answer = await fetchWith(once ? ['--depth=1'] : []);
     if (answer.code !== 0) {
       if (!/couldn't find remote ref/i.test(answer.err)) throw unreadable(name, answer);
