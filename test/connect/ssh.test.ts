@@ -34,11 +34,16 @@ describe.skipIf(missing !== null)(
     afterAll(() => server.stop());
     afterEach(() => stage.leave());
 
-    async function set(access: string, options: { port?: number; more?: string } = {}): Promise<void> {
+    async function set(
+      access: string,
+      options: { port?: number; more?: string; jump?: boolean } = {},
+    ): Promise<void> {
       const [admin, password] = [freshName(), freshValue()];
       user = freshName();
       server.addUser(admin, password, { sudo: 'ALL=(ALL) NOPASSWD: ALL' });
       server.addUser(user, freshValue());
+      const [jumper, jumps] = [freshName(), freshValue()];
+      if (options.jump === true) server.addUser(jumper, jumps);
       stage = await setStage(
         `apiVersion: keyturn/v1
 kind: Target
@@ -50,14 +55,19 @@ spec:
   hostKeys: ["${server.fingerprint}"]
   sudo: passwordless
   spacing: 0s
-  credentials: { username: ${admin}, password: { env: ADMIN } }
+  credentials: { username: ${admin}, password: { env: ADMIN } }${
+    options.jump === true
+      ? `
+  jump: { host: 127.0.0.1, port: ${server.port}, username: ${jumper}, password: { env: JUMP }, hostKeys: ["${server.fingerprint}"] }`
+      : ''
+  }
 ---
 apiVersion: keyturn/v1
 kind: RotatedSecret
 metadata: { name: host/app }
 spec: { target: host, authenticateAs: target, account: { username: ${user} }, access: ${access} }
 ${options.more ?? ''}`,
-        { ADMIN: password },
+        { ADMIN: password, JUMP: jumps },
       );
     }
     const value = async (name = 'host/app'): Promise<string> => (await stage.desk.keyturn(['get', name])).out;
@@ -203,6 +213,16 @@ ${options.more ?? ''}`,
       await expect.poll(closed, { timeout: 20_000, interval: 200 }).toContain('"closedAt"');
     });
 
+    it('goes through a jump host', async () => {
+      await set('{ enable: true }', { jump: true });
+      const running = startBob(stage, ['connect', 'host/app', '--', 'whoami; exit 3']);
+      expect(await running.ended, running.err).toBe(3);
+      expect(running.out).toBe(`${user}\n`);
+      const unknown = startBob(stage, ['connect', 'host/app', '--', 'true'], { JUMP: 'wrong' });
+      expect(await unknown.ended).toBe(75);
+      expect(unknown.err).toContain('at the jump host: the login was refused');
+    });
+
     it('stops at another host key', async () => {
       await set('{ enable: true }');
       stage.bob.write(
@@ -222,10 +242,10 @@ metadata: { name: host/ca }
 spec: { target: host, rotator: ssh-key, keyType: ${keyType}, authenticateAs: target, account: { username: ${caUser} } }
 `;
       let caUser: string;
-      async function certified(keyType: string): Promise<string> {
+      async function certified(keyType: string, jump = false): Promise<string> {
         caUser = freshName();
         server.addUser(caUser, freshValue());
-        await set('{ certificate: { ca: host/ca } }', { more: authority(keyType) });
+        await set('{ certificate: { ca: host/ca } }', { more: authority(keyType), jump });
         const publicKey = (await stage.desk.keyturn(['get', 'host/ca', '--field', 'publicKey'])).out;
         server.run('cat > /etc/kt-ca.pub', `${publicKey.trim()}\n`);
         return value('host/ca');
@@ -252,6 +272,13 @@ spec: { target: host, rotator: ssh-key, keyType: ${keyType}, authenticateAs: tar
           expect(running.out).toBe(`${user}\n[]\nx`);
         },
       );
+
+      it('goes through a jump host', async () => {
+        await certified('ed25519', true);
+        const running = startBob(stage, ['connect', 'host/app', '--', 'whoami; exit 3']);
+        expect(await running.ended, running.err).toBe(3);
+        expect(running.out).toBe(`${user}\n`);
+      });
 
       it('opens a terminal, and its end is the end of keyturn', async () => {
         await certified('ed25519');
