@@ -34,6 +34,8 @@ interface Case {
   manifest: string;
   /** What the target accepts now. */
   live(): string[];
+  /** What it accepted at first and must not any more, once the rotation is over. */
+  over: () => string[];
 }
 
 describe.concurrent('a process that dies', () => {
@@ -141,7 +143,7 @@ async function judge(
   settled: boolean,
 ): Promise<void> {
   const { ledger } = await openSession(world.host(machine), {});
-  for (const { name, at, live, operation } of cases) {
+  for (const { name, at, live, over, operation } of cases) {
     const record = Object.values(ledger.state.records).find((one) => one.name === name);
     if (record?.current == null) throw new Error(`${name} has no version`);
     const values = new Map<number, string>();
@@ -160,6 +162,7 @@ async function judge(
     if (!settled) continue;
     expect([where, record.pending, record.health]).toEqual([where, null, 'ok']);
     expect(works, where).toContain(current);
+    expect([where, record.current, works.filter((value) => over().includes(value))]).toEqual([where, 2, []]);
     if (operation === 'addPassword')
       expect([...values.values()], where).toEqual(expect.arrayContaining(works));
   }
@@ -185,12 +188,15 @@ const applications = (azure: AzureDouble, admin: Application): Case[] =>
           app.secrets.flatMap(({ displayName, secretText }) =>
             displayName === 'made by hand' ? [] : [secretText],
           ),
+        // the former secret is in its grace
+        over: () => [],
       };
     });
 
 const users = (azure: AzureDouble): Case[] =>
   rotation.map((at, index) => {
     const user: User = addUser(azure.directory, `user${index}@example.org`);
+    const first = user.password;
     return {
       name: `users/user${index}`,
       at,
@@ -201,6 +207,7 @@ const users = (azure: AzureDouble): Case[] =>
         `rotator: password\n  account: { username: ${user.userPrincipalName} }`,
       ),
       live: () => [user.password],
+      over: () => [first],
     };
   });
 
@@ -209,6 +216,7 @@ const accounts = (azure: AzureDouble, mode: Mode): Case[] =>
   renewing.map((at, index) => {
     const account = addStorageAccount(azure.directory, `account${index}`);
     const single = mode === 'evict';
+    const renewed = account.keys[single ? 0 : 1]?.value ?? '';
     const name = `${single ? 'fixed' : 'pairs'}/${account.name}`;
     return {
       name,
@@ -216,6 +224,7 @@ const accounts = (azure: AzureDouble, mode: Mode): Case[] =>
       operation: 'regenerateKey',
       manifest: secretOf(name, account.name, single ? 'account: { keyName: key1 }' : 'graceful: true'),
       live: () => account.keys.map(({ value }) => value),
+      over: () => [renewed],
     };
   });
 
