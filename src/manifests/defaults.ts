@@ -2,22 +2,21 @@
 import picomatch from 'picomatch';
 import { plainRecipient } from '../age/age.ts';
 import { toAccess } from './access.ts';
-import { clientSecrets, isAzure, toAzure, toAzureAccount, toAzureLogin } from './azure.ts';
+import { isAzure, toAzure, toAzureAccount, toAzureLogin } from './azure.ts';
 import { channelsOf, toNotify } from './channels.ts';
 import { specDigest } from './digest.ts';
-import { parseDuration } from './durations.ts';
+import { durationOf as ms } from './durations.ts';
+import { rotatorOf, toKeys, toVerify } from './kinds.ts';
 import type {
   Account,
   AwsTarget,
   CustomRotation,
-  KeyPolicy,
   KeyType,
   Login,
   Project,
   Reader,
   Role,
   RotatedSecret,
-  Rotator,
   Schedule,
   Source,
   SshOptions,
@@ -45,19 +44,6 @@ const ports = {
   'azure-storage': 443,
   web: 443,
 } as const;
-
-/** Few words, asked for several times a secret. */
-const durations = new Map<string, number>();
-
-/** The schema has seen it: anything that is no duration is a bug here, not in a manifest. */
-function ms(word: string): number {
-  const known = durations.get(word);
-  if (known !== undefined) return known;
-  const parsed = parseDuration(word);
-  if (parsed === undefined) throw new Error('the schema let a malformed duration through');
-  durations.set(word, parsed);
-  return parsed;
-}
 
 export function toProject({ metadata, spec }: WrittenProject): Project {
   return {
@@ -250,31 +236,6 @@ function toKeyType({ metadata, spec }: WrittenSecret, target: Target | undefined
   return spec.rotator === 'ssh-key' || own ? { keyType: spec.keyType ?? 'ed25519' } : {};
 }
 
-const usual: Partial<Record<Target['type'], Rotator>> = {
-  aws: 'api-key',
-  azure: 'api-key',
-  'azure-storage': 'storage-key',
-  web: 'custom',
-};
-
-const rotatorOf = ({ spec }: WrittenSecret, target: Target | undefined): Rotator =>
-  spec.rotator ?? usual[target?.type ?? 'mysql'] ?? 'password';
-
-/** Of what the target makes and shows once, and of nothing else. */
-function toKeys({ spec }: WrittenSecret, target: Target | undefined, rotator: Rotator): { keys?: KeyPolicy } {
-  if (target?.type === 'aws') return { keys: accessKeys(spec) };
-  const issued = target?.type === 'azure' && rotator !== 'password';
-  return issued ? { keys: clientSecrets(spec.graceful ?? false) } : {};
-}
-
-const accessKeys = (spec: WrittenSecret['spec']): KeyPolicy => ({
-  graceful: spec.graceful ?? false,
-  exclusive: spec.exclusive ?? false,
-  deleteAfter: ms(spec.deleteAfter ?? '7d'),
-  stillInUseWindow: ms(spec.stillInUseWindow ?? '24h'),
-  stillInUse: spec.stillInUse ?? 'warn',
-});
-
 /** `target` is undefined where no such target is declared; a cross rule says so. */
 export function toSecret(
   written: WrittenSecret,
@@ -332,19 +293,6 @@ export function toSecret(
     ownSchedule: spec.schedule !== undefined,
     specDigest: specDigest(covered),
     source,
-  };
-}
-
-type Verify = WrittenDefaults['verify'];
-
-/** How often is the project's where the secret says only how. */
-function toVerify(own: Verify, common: Verify): Pick<RotatedSecret, 'verifyEvery' | 'verifyBy'> {
-  const everyOf = (verify: Verify) => (typeof verify === 'object' ? verify.every : undefined);
-  const every = everyOf(own) ?? everyOf(common);
-  const by = own === 'ropc' || (typeof own === 'object' && own.by === 'ropc');
-  return {
-    verifyEvery: every === undefined ? undefined : ms(every),
-    ...(by ? { verifyBy: 'ropc' as const } : {}),
   };
 }
 

@@ -22,3 +22,16 @@ export function formatDuration(ms: number): string {
     if (ms % units[unit] === 0) return `${ms / units[unit]}${unit}`;
   return `${ms}ms`;
 }
+
+/** Few words, asked for several times a secret. */
+const durations = new Map<string, number>();
+
+/** The schema has seen it: anything that is no duration is a bug here, not in a manifest. */
+export function durationOf(word: string): number {
+  const known = durations.get(word);
+  if (known !== undefined) return known;
+  const parsed = parseDuration(word);
+  if (parsed === undefined) throw new Error('the schema let a malformed duration through');
+  durations.set(word, parsed);
+  return parsed;
+}
