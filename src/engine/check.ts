@@ -44,6 +44,8 @@ export async function askCurrent(secret: RotatedSecret, desired: Desired, world:
   }
   if (secret.hosts !== undefined) return { r: 'asked', record, probe: together(answers) };
   const [only] = answers;
+  // nobody but a person can log in there: no answer is no news
+  if (only?.probe.code === 'NO_LOGIN') return skipped(only.probe.detail);
   return only ? { r: 'asked', record, probe: only.probe } : skipped('has no version there');
 }
 
@@ -126,8 +128,11 @@ export async function check(
   }
 }
 
-function hintFor({ name, drift }: RotatedSecret): string {
+function hintFor({ name, drift, rotator }: RotatedSecret): string {
   if (drift === 'reset') return 'the next run sets a new value with the credentials of the target';
-  if (drift === 'adopt') return 'the next run adopts the initial value if the target accepts it';
+  if (drift === 'adopt')
+    return rotator === 'storage-key'
+      ? 'the next run reads what is there'
+      : 'the next run adopts the initial value if the target accepts it';
   return `keyturn reconcile ${name} sets a new value, keyturn adopt ${name} takes the one that is live`;
 }

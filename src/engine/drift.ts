@@ -86,13 +86,16 @@ function answer(secret: RotatedSecret, record: SecretRecord, since: Date, now: D
           why: 'drift',
           reason: `${found}; drift: reset`,
         });
-  if (secret.drift === 'adopt' && secret.initial)
+  const shown = secret.rotator === 'storage-key';
+  if (secret.drift === 'adopt' && (secret.initial || shown))
     return waits
       ? act(secret, record, { verb: 'hold', reason: `${found}${then}` })
       : act(secret, record, {
           verb: 'adopt',
           to: nextVersion(record),
-          reason: `${found}; drift: adopt takes the initial value if the target accepts it`,
+          reason: shown
+            ? `${found}; drift: adopt reads what is there`
+            : `${found}; drift: adopt takes the initial value if the target accepts it`,
         });
   return act(secret, record, {
     verb: 'block',

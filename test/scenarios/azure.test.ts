@@ -8,6 +8,7 @@ import {
   addSecret,
   addStorageAccount,
   addUser,
+  newKey,
   type StorageAccount,
 } from '../servers/azure/directory.ts';
 import { type AzureDouble, startAzure } from '../servers/azure/server.ts';
@@ -301,6 +302,22 @@ ${spec}
       expect([idle.code, world.tip() === tip], idle.stderr).toEqual([0, true]);
     });
   }, 120_000);
+
+  it('a storage key that somebody renewed by hand is read again where the manifest says so', async () => {
+    const account = addStorageAccount(azure.directory, 'byhand');
+    const spec = '  graceful: true\n  verify: { every: 1d }\n  drift: adopt';
+    await within([storage(account), secretOf('key', spec, 'storage')], async (world, a, runs) => {
+      await runs(['apply', '--yes']);
+      account.keys[0] = newKey('key1');
+      const drifted = await world.run(a, ['verify'], { env: env(), offset: hour });
+      expectFailure(drifted, 3, /key1 holds another value: somebody renewed it/);
+      const found = await world.run(a, ['apply', '--yes'], { env: env(), offset: 2 * day });
+      expect([found.code, found.stderr.includes('the next run reads what is there')]).toEqual([3, true]);
+      await runs(['apply', '--yes', '--force'], 2 * day);
+      expect(await get(world, a, 'key')).toBe(account.keys[0]?.value);
+      expect((await runs(['verify'], 2 * day)).stdout).toMatch(/key .*ok/);
+    });
+  }, 60_000);
 
   it('doctor names the permissions and roles that are missing', async () => {
     const poor = addApplication(azure.directory, 'poor', {

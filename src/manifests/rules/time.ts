@@ -51,7 +51,7 @@ export function drift({ secrets, problems }: Context): void {
   for (const { document, model } of secrets.values()) {
     const say = (what: string, hint: string): void =>
       problems.add(document.at('/spec/drift'), model.name, what, hint);
-    if (model.drift === 'adopt' && model.initial === undefined)
+    if (model.drift === 'adopt' && model.initial === undefined && model.rotator !== 'storage-key')
       say(
         'spec.drift: adopt takes the value of spec.initial, and there is none',
         'add initial: { password: { env: NAME } }, or write drift: alarm',
