@@ -1,11 +1,14 @@
 /** One document, three hosts, one of which does not answer. */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Desk, takeDesk } from '../commands/desk.ts';
 import { freshValue } from '../conformance.ts';
 import { type SshServer, sshdMissing, startSshd } from '../servers/sshd.ts';
 import { accepts, addAdmin, freshName } from './ssh-fixture.ts';
+
+// Three servers, and every probe of one that does not answer waits for its whole timeout.
+vi.setConfig({ testTimeout: 180_000 });
 
 const missing = sshdMissing();
 if (missing !== null && process.env.CI) throw new Error(`no private sshd: ${missing}`);
