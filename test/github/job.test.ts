@@ -210,16 +210,19 @@ describe('another run', () => {
     expect(github.violations).toEqual([]);
   });
 
-  test.each([
-    ['it is not over', () => github.runs.set('4711', 'in_progress'), 'job-token'],
-    ['GitHub knows no such run', () => github.runs.clear(), 'job-token'],
-    ['the token may not ask', () => github.runs.set('4711', 'completed'), 'read-token'],
-    ['there is no token', () => github.runs.set('4711', 'completed'), ''],
-  ])('waits for its lease where %s', async (_, prepare, token) => {
+  test('waits for its lease where that cannot be known', async () => {
     await killed();
-    prepare();
-    const ended = await step({ command: 'apply', token }, next);
-    expect(ended.log).toMatch(/app .*claimed by gha:acme\/secrets#4711\/1 .*its lease ends/);
+    for (const [why, status, token] of [
+      ['it is not over', 'in_progress', 'job-token'],
+      ['GitHub knows no such run', null, 'job-token'],
+      ['the token may not ask', 'completed', 'read-token'],
+      ['there is no token', 'completed', ''],
+    ] as const) {
+      github.runs.clear();
+      if (status !== null) github.runs.set('4711', status);
+      const ended = await step({ command: 'apply', token }, next);
+      expect(ended.log, why).toMatch(/app .*claimed by gha:acme\/secrets#4711\/1 .*its lease ends/);
+    }
     expect(await current('app')).toMatchObject({ version: 1, pending: true });
     expect(github.violations).toEqual([]);
   });
@@ -256,17 +259,19 @@ describe('get', () => {
     expect(ended.outputs).toEqual({});
   });
 
-  test.each([
-    ['nothing', '', 'NAME=VAR'],
-    ["a variable that is the runner's", 'app=NODE_OPTIONS', 'NAME=VAR'],
-    ['what is no variable', 'app=DB-PASSWORD', 'letters, digits'],
-    ['what is not there', 'none', 'keyturn list'],
-    ['two values for one variable', 'app=X job=X', 'another'],
-  ])('refuses %s and exports nothing', async (_, asked, hint) => {
-    const ended = await step({ command: 'get', secrets: asked });
-    expect(ended.code).toBe(1);
-    expect(ended.annotations[0]?.message).toContain(hint);
-    expect(ended.env).toEqual({});
+  test('exports nothing when one of them cannot be had', async () => {
+    for (const [why, asked, hint] of [
+      ['nothing is asked for', '', 'NAME=VAR'],
+      ["a variable is the runner's", 'app=NODE_OPTIONS', 'NAME=VAR'],
+      ['a name is no variable', 'app=DB-PASSWORD', 'letters, digits'],
+      ['one is not there', 'app none', 'keyturn list'],
+      ['one variable has two values', 'app=X job=X', 'another'],
+    ] as const) {
+      const ended = await step({ command: 'get', secrets: asked });
+      expect(ended.code, why).toBe(1);
+      expect(ended.annotations[0]?.message, why).toContain(hint);
+      expect(ended.env, why).toEqual({});
+    }
   });
 
   test('reads from an address, as a reader of another repository does', async () => {

@@ -54,11 +54,8 @@ async function release(): Promise<{ code: number | null; log: string }> {
 const published = (): string[] => readFileSync(at('published'), 'utf8').split('\n').filter(Boolean);
 
 beforeAll(() => {
-  const files = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
-    cwd: root,
-  });
-  for (const file of files.toString().split('\0').filter(Boolean))
-    if (existsSync(join(root, file))) cpSync(join(root, file), join(copy, file));
+  const left = ['.git', 'node_modules', 'dist', 'action', 'release.json'].map((name) => join(root, name));
+  cpSync(root, copy, { recursive: true, filter: (from) => !left.includes(from) });
   mkdirSync(at('home'), { recursive: true });
   writeFileSync(at('home', '.gitconfig'), '[user]\nname = dev\nemail = dev@example.org\n');
   mkdirSync(at('bin'));
