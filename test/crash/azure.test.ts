@@ -24,6 +24,9 @@ const ahead = 3 * hour;
 /** How much later the recovery comes: by then a list that lacks something can be believed. */
 const late = 30 * 60_000;
 
+/** Dead there, the claim is not in the remote. */
+const unclaimed = ['claim.beforeCommit', 'claim.push.beforeSend'];
+
 type Mode = 'kill' | 'evict';
 
 interface Case {
@@ -162,7 +165,10 @@ async function judge(
     if (!settled) continue;
     expect([where, record.pending, record.health]).toEqual([where, null, 'ok']);
     expect(works, where).toContain(current);
-    expect([where, record.current, works.filter((value) => over().includes(value))]).toEqual([where, 2, []]);
+    // what was not even claimed was wished for once, by a command that died
+    const rotated = !unclaimed.includes(at);
+    expect([where, record.current]).toEqual([where, rotated ? 2 : 1]);
+    if (rotated) for (const value of over()) expect(works, where).not.toContain(value);
     if (operation === 'addPassword')
       expect([...values.values()], where).toEqual(expect.arrayContaining(works));
   }
