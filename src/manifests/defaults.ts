@@ -10,7 +10,6 @@ import { rotatorOf, toKeys, toVerify } from './kinds.ts';
 import type {
   Account,
   AwsTarget,
-  CustomRotation,
   KeyType,
   Login,
   Project,
@@ -21,9 +20,9 @@ import type {
   Source,
   SshOptions,
   Target,
-  WebTarget,
 } from './model.ts';
 import { inspectPayload } from './payload.ts';
+import { addressOf, toCustom, toWeb } from './web.ts';
 import type {
   WrittenDefaults,
   WrittenLogin,
@@ -115,36 +114,6 @@ const toAws = ({ assumeRole, ...spec }: WrittenTarget['spec']): AwsTarget => ({
     sessionName: assumeRole.sessionName ?? 'keyturn',
   },
 });
-
-/** One that is no url is a rule's business. */
-const addressOf = (url: string | undefined): URL | undefined =>
-  url !== undefined && URL.canParse(url) ? new URL(url) : undefined;
-
-function toWeb({ url, tls, ...spec }: WrittenTarget['spec']): WebTarget {
-  const { certificate, key } = tls ?? {};
-  return {
-    path: addressOf(url)?.pathname ?? '/',
-    header: spec.header ?? 'KeyturnCreds',
-    audience: spec.audience ?? url ?? '',
-    accessId: spec.accessId,
-    authenticate: spec.authenticate ?? 'keyturn',
-    allowAddresses: spec.allowAddresses ?? [],
-    client: certificate && key && { certificate, key },
-  };
-}
-
-/** A mapping is sent as the JSON that it is. Who needs the current value changes the account as the account itself. */
-function toCustom({ spec }: WrittenSecret, common: WrittenDefaults): CustomRotation {
-  const { payload = '' } = spec;
-  return {
-    payload: typeof payload === 'string' ? payload : JSON.stringify(payload),
-    generate: spec.generate ?? 'ours',
-    operations: (spec.operations ?? []).filter((operation) => operation !== 'rotate'),
-    replays: spec.replays ?? false,
-    acceptLossWindow: spec.acceptLossWindow ?? false,
-    hasPolicy: (spec.passwordPolicy ?? common.passwordPolicy) !== undefined,
-  };
-}
 
 /** IAM is one endpoint a partition; what stands in a binding does not depend on the region. */
 const iamHost = ({ partition }: AwsTarget): string =>

@@ -1,21 +1,12 @@
 /** One account behind a custom rotator: each method is one question over https. */
 import { randomUUID } from 'node:crypto';
-import { KeyturnError } from '../../errors.ts';
-import { fillPayload, inspectPayload } from '../../manifests/payload.ts';
-import type {
-  ChosenRotator,
-  GivenResult,
-  Preflight,
-  Probe,
-  RetireResult,
-  RotationJob,
-  SetResult,
-} from '../driver.ts';
+import { fillPayload } from '../../manifests/payload.ts';
+import type { ChosenRotator, GivenResult, Probe, RetireResult, RotationJob, SetResult } from '../driver.ts';
 import { isPortable } from '../portable.ts';
-import { resolveSafely } from './addresses.ts';
 import { rotatedBy, type Status, statusBy, verifiedBy } from './answer.ts';
 import { ask, type Line, type Question } from './call.ts';
-import { greet, type HttpResult } from './http.ts';
+import type { HttpResult } from './http.ts';
+import { preflight } from './preflight.ts';
 
 /** Tries of one claim; those of the next count on from there. */
 const triesOfClaim = 100;
@@ -58,56 +49,7 @@ export function createRotator(job: RotationJob, maxLength: number): ChosenRotato
   return {
     proof: can('verify') ? 'login' : 'witness',
 
-    async preflight(): Promise<Preflight> {
-      if (job.retain && !can('revoke') && job.account.usernames.length === 1)
-        return {
-          r: 'refused',
-          why: 'unsupported',
-          code: 'NO_REVOKE',
-          detail: 'the rotator has no operation to end the former value',
-          hint: 'write operations: [rotate, revoke] where it can, or grace: 0s',
-        };
-      const needs = inspectPayload(custom.payload).uses.includes('password') || job.actor === 'self';
-      if (needs && job.current === undefined)
-        return {
-          r: 'refused',
-          why: 'bad-current',
-          code: 'NO_CURRENT',
-          detail: 'the rotator needs the current value, and none is known',
-          hint: 'set initial, or run keyturn adopt',
-        };
-      const place = (await reach(line)) ?? (await authenticated(line));
-      if (place !== null) return place;
-      const ready: Preflight = {
-        r: 'ready',
-        server: `custom rotator at ${line.endpoint.url}`,
-        baseline: { key: randomUUID() },
-        witness: can('status') && !can('verify'),
-        markedVersion: null,
-        warnings: can('verify') ? [] : ['the rotator verifies nothing, so its word is all there is'],
-      };
-      if (job.current === undefined || !can('verify')) return (await answers(line)) ?? ready;
-      const probe = await verify(job.current.reveal());
-      switch (probe.r) {
-        case 'ok':
-        case 'ok-restricted':
-          return ready;
-        case 'denied':
-          if (job.actor === 'target')
-            return { ...ready, warnings: [...ready.warnings, 'the recorded value is not accepted'] };
-          return {
-            r: 'refused',
-            why: 'bad-current',
-            code: probe.code,
-            detail: 'the rotator says that the current value is not valid',
-            hint: 'somebody changed it by hand: keyturn adopt takes the one that is live',
-          };
-        case 'blocked':
-          return { ...probe, r: 'blocked' };
-        default:
-          return { ...probe, r: 'unreachable' };
-      }
-    },
+    preflight: () => preflight(job, line, verify),
 
     async witness(value, baseline) {
       // what the rotator says of itself is proof only where nothing better can be had
@@ -224,47 +166,5 @@ function lineOf({ target, custom, caller }: RotationJob): Line {
     accessId: web.accessId,
     itemName: `/${custom.itemName}`,
     authenticate: caller.authenticate,
-  };
-}
-
-/** Whether somebody listens there whom we trust; nothing is said to them. */
-async function answers({ endpoint, resolve }: Line): Promise<Preflight | null> {
-  const greeted = await greet(endpoint, resolve);
-  return greeted.r === 'answer' ? null : { r: 'unreachable', code: greeted.code, detail: greeted.detail };
-}
-
-/** Whether there is a token to show at all. */
-async function authenticated({
-  authenticate,
-  audience,
-  accessId,
-  itemName,
-  endpoint,
-}: Line): Promise<Preflight | null> {
-  const about = { audience, accessId, itemName, requestId: 'preflight', url: endpoint.url, bodySha256: '' };
-  try {
-    await authenticate(about);
-    return null;
-  } catch (error) {
-    if (!(error instanceof KeyturnError)) throw error;
-    const { what: detail, code = 'NO_TOKEN', hint = '' } = error;
-    if (error.exit === 75) return { r: 'unreachable', code, detail };
-    return { r: 'refused', why: 'permission', code, detail, hint };
-  }
-}
-
-/** Where the name leads, before anything is claimed; whether somebody listens shows with the first question. */
-async function reach({ endpoint }: Line): Promise<Preflight | null> {
-  const { hostname } = new URL(endpoint.url);
-  const resolved = await resolveSafely(hostname, endpoint.allowAddresses);
-  if (resolved.r === 'allowed') return null;
-  if (resolved.r === 'unknown')
-    return { r: 'unreachable', code: resolved.code, detail: `${hostname} cannot be resolved` };
-  return {
-    r: 'refused',
-    why: 'untrusted',
-    code: 'FORBIDDEN_ADDRESS',
-    detail: `${hostname} is ${resolved.address}, where no rotator may be`,
-    hint: 'correct the url, or list the address in allowAddresses of the target',
   };
 }
