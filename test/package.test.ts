@@ -90,6 +90,12 @@ spec: { target: [], schedule: { every: 1x, hour: 25 }, initial: { password: hunt
     expect(listed.stderr).not.toContain('internal error');
   });
 
+  test('speaks SSH although no script built the native parts', () => {
+    const code = `const { default: { utils } } = await import('ssh2'); console.log(utils.generateKeyPairSync('ed25519').public.slice(0, 11));`;
+    const args = ['--input-type=module', '-e', code];
+    expect(execFileSync(process.execPath, args, { cwd: folder, encoding: 'utf8' })).toBe('ssh-ed25519\n');
+  });
+
   test('gives authors of rotators a typed helper that loads nothing else of keyturn', () => {
     const project = mkdtempSync(join(folder, 'rotator-'));
     writeFileSync(

@@ -9,6 +9,7 @@ import { main } from '../../src/cli.ts';
 import { type Host, systemHost } from '../../src/host.ts';
 import { generateBundle } from '../../src/state/identity.ts';
 import { type Canary, createCanary } from '../canary.ts';
+import { tally } from '../tally.ts';
 
 /** Somewhere a job runs: its clone, its home, its name in claims. */
 export interface Machine {
@@ -216,6 +217,7 @@ async function spawnKeyturn(
   });
   const run = await ended;
   unwatch();
+  if (run.signal === 'SIGKILL') tally('processes killed', 1);
   if (args[0] !== 'get') canary.hear(`stdout of ${words}`, run.stdout);
   canary.hear(`stderr of ${words}`, run.stderr);
   return run;

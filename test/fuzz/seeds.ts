@@ -3,6 +3,7 @@
  * longer. A failure names the seed that shows it: `KEYTURN_SEED=<seed>` begins there.
  */
 import { generator } from '../engine/scheduler.ts';
+import { tally } from '../tally.ts';
 
 export const firstSeed = Number(process.env.KEYTURN_SEED ?? 1);
 const factor = Number(process.env.KEYTURN_FUZZ ?? 1);
@@ -12,10 +13,11 @@ export const seeds = (count: number): number[] =>
   Array.from({ length: Math.max(1, Math.round(count * factor)) }, (_, index) => firstSeed + index);
 
 /** For fast-check: as many runs, from the same seed. */
-export const fuzzing = (numRuns: number): { numRuns: number; seed: number } => ({
-  numRuns: Math.max(1, Math.round(numRuns * factor)),
-  seed: firstSeed,
-});
+export function fuzzing(numRuns: number): { numRuns: number; seed: number } {
+  const runs = Math.max(1, Math.round(numRuns * factor));
+  tally('damaged texts and files', runs);
+  return { numRuns: runs, seed: firstSeed };
+}
 
 export interface Dice {
   /** 0 to `below` - 1. */
@@ -42,6 +44,7 @@ export async function eachSeed(
   work: (seed: number, dice: Dice) => Promise<void>,
 ): Promise<void> {
   const left = [...all];
+  tally('lies told', all.length);
   await Promise.all(
     Array.from({ length: width }, async () => {
       for (let seed = left.shift(); seed !== undefined; seed = left.shift())

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { tally } from '../tally.ts';
 import { explore } from './explorer.ts';
 import { ptype } from './ptype.ts';
 import type { Config as PConfig } from './ptype-state.ts';
@@ -65,6 +66,7 @@ describe('a value that we choose', () => {
       { states: 13_968, wrongProbes: 2 },
     ],
   ])('is never lost: %s', (_, config, { states, wrongProbes }) => {
+    tally('states', states);
     expect(explore(ptype({ ...p, ...config }))).toEqual({
       states,
       maxWrongProbes: wrongProbes,
@@ -145,6 +147,7 @@ describe('a value that the target issues', () => {
     ['no lease', { lease: false }, { states: 130_438 }],
     ['no lease, no sweep', { lease: false, sweep: false }, { states: 130_438 }],
   ])('is never lost: %s', (_, config, { states }) => {
+    tally('states', states);
     expect(explore(rtype({ ...r, ...config }))).toEqual({ states, maxWrongProbes: 0, violation: undefined });
   });
 
@@ -181,4 +184,5 @@ function expectViolation({ states, violation }: ReturnType<typeof explore>, expe
   expect(violation?.trace.length).toBeGreaterThan(1);
   expect(violation?.trace.length).toBeLessThanOrEqual(expected.within);
   expect(states).toBe(expected.states);
+  tally('broken rules seen', 1);
 }

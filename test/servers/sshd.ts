@@ -25,6 +25,8 @@ export interface SshServer {
   /** `SHA256:…` of the only host key. */
   readonly fingerprint: string;
   readonly logFile: string;
+  /** Of the process that listens; its sessions are below it. */
+  readonly pid: number;
   /** Runs a script as root where the accounts are; its stdout. Throws with stderr when it fails. */
   run(script: string, input?: string): string;
   /** A fresh account with a password and a home that only it reads. */
@@ -122,6 +124,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<SshServer> {
     port,
     fingerprint,
     logFile: at('log'),
+    pid: Number(pid),
     run,
     addUser(name, password, more = {}) {
       run(

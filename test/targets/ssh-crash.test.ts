@@ -4,6 +4,7 @@ import { type Desk, takeDesk } from '../commands/desk.ts';
 import { freshValue } from '../conformance.ts';
 import { rotation } from '../crash/failpoints.ts';
 import { type SshServer, sshdMissing, startSshd } from '../servers/sshd.ts';
+import { tally } from '../tally.ts';
 import { accepts, addAdmin, freshName } from './ssh-fixture.ts';
 
 const missing = sshdMissing();
@@ -98,6 +99,7 @@ spec: { target: host, account: { username: ${user} }, ${modes[mode]} }
       await desk.keyturn(['rotate', 'app']);
       desk.failpoint = async () => undefined;
       expect(struck()).toBe(true);
+      tally('deaths at a step', 1);
 
       const recorded = await Promise.all([get('--version', '1'), get('--version', '2')]);
       const live: boolean[] = [];
