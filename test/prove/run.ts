@@ -22,6 +22,9 @@ const seed = values.seed === undefined ? randomInt(1, 1_000_000_000) : Number(va
 const schedules = values.quick ? 40 : 1_000;
 const kills = Number(values.kills ?? (values.quick ? 12 : 150));
 
+// servers end with the process that started them
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
 const stages: Stage[] = [

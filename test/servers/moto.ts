@@ -88,6 +88,8 @@ export async function startMoto(): Promise<Moto> {
       stdio: 'ignore',
     },
   );
+  const stopNow = (): void => void server.kill('SIGKILL');
+  process.once('exit', stopNow);
   const url = `http://127.0.0.1:${port}`;
   for (const deadline = performance.now() + 30_000; ; ) {
     if (
@@ -145,6 +147,7 @@ export async function startMoto(): Promise<Moto> {
       return AccessKeyMetadata.map((key) => ({ id: key.AccessKeyId ?? '', active: key.Status === 'Active' }));
     },
     async stop() {
+      process.removeListener('exit', stopNow);
       open.destroy();
       iam.destroy();
       if (server.exitCode === null && server.signalCode === null) {
