@@ -5,22 +5,15 @@
  */
 import pLimit from 'p-limit';
 import type { Desired } from '../manifests/model.ts';
-import type { Change, CommitOutcome } from '../state/ledger.ts';
+import type { Change } from '../state/ledger.ts';
 import { SpareLogins } from '../targets/spare.ts';
-import { base, type Conclusion, conclude, notNow, redraws } from './conclude.ts';
-import { concludeHosts } from './conclude-hosts.ts';
-import { concludeIssued } from './conclude-issued.ts';
-import { concludeSlot } from './conclude-slot.ts';
+import { after, type Carried, type Concluded, carryOut } from './carry-out.ts';
+import { base, notNow, redraws } from './conclude.ts';
 import type { Action, Plan, Result } from './model.ts';
 import { effective } from './plan.ts';
 import { type Item, type Prepared, prepare } from './prepare.ts';
-import { reread } from './read-slot.ts';
+import { claimProblem, push, told } from './push.ts';
 import { endedBy } from './retire-issued.ts';
-import { rotateChosen } from './rotate-chosen.ts';
-import { rotateGiven } from './rotate-given.ts';
-import { rotateHosts } from './rotate-hosts.ts';
-import { rotateIssued } from './rotate-issued.ts';
-import { rotateSlot } from './rotate-slot.ts';
 import { failureResult } from './trouble.ts';
 import { upkeep } from './upkeep.ts';
 import { credentialSecrets, type World } from './world.ts';
@@ -70,13 +63,6 @@ function phases(
     { actions: pick(['rotate'], true), size: 1 },
   ].filter((phase) => phase.actions.length > 0);
 }
-
-type Carried = Extract<Prepared, { r: 'ready' }>['attempt'];
-type Concluded = Conclusion & {
-  item: Item;
-  /** Somebody else had the claim before or has it now: what is at the target is looked at once more. */
-  again?: { always: boolean; look: () => Promise<boolean> };
-};
 
 async function rotateAll(
   actions: readonly Action[],
@@ -150,127 +136,6 @@ async function prepareSafely(
     return { item, prepared };
   } catch (error) {
     return { item, trouble: failureResult(item.action, error) };
-  }
-}
-
-async function carryOut(item: Item, attempt: Carried, desired: Desired, world: World): Promise<Concluded> {
-  try {
-    if (attempt.machine === 'hosts') {
-      const outcomes = await rotateHosts(attempt, world);
-      return { item, ...concludeHosts(item.action, attempt, outcomes, world.ledger, world.clock.now()) };
-    }
-    if (attempt.machine === 'slots') {
-      const outcome = await rotateSlot(attempt, world);
-      const conclusion = concludeSlot(item.action, attempt, outcome, world.ledger, world.clock.now());
-      const { secret, driver, record } = attempt;
-      const always = outcome.r === 'lost' || (record.pending?.claim.attempt ?? 1) > 1;
-      return { item, ...conclusion, again: { always, look: () => reread(secret, driver, desired, world) } };
-    }
-    if (attempt.machine === 'issued') {
-      const outcome = await rotateIssued(attempt, world);
-      return { item, ...concludeIssued(item.action, attempt, outcome, world.ledger, world.clock.now()) };
-    }
-    const outcome =
-      attempt.machine === 'given' ? await rotateGiven(attempt, world) : await rotateChosen(attempt, world);
-    return { item, ...conclude(item.action, attempt, outcome, world.ledger, world.clock.now()) };
-  } catch (error) {
-    const result = { ...failureResult(item.action, error), left: 'unknown' as const };
-    return { item, change: null, redraw: false, result };
-  } finally {
-    await attempt.rotator.close();
-  }
-}
-
-async function after(result: Result, look: () => Promise<boolean>): Promise<Result> {
-  const found = await look().catch(() => false);
-  return found
-    ? {
-        ...result,
-        outcome: 'done',
-        left: 'changed',
-        detail: 'two runs renewed it: what it holds now is recorded',
-      }
-    : result;
-}
-
-/** Claims of this wave and conclusions of the last, in one segment. Null when there was nothing to say. */
-async function push(claims: Change[], concluded: Concluded[], world: World): Promise<CommitOutcome | null> {
-  const conclusions = concluded.flatMap(({ change }) => (change ? [change] : []));
-  const changes = [...conclusions, ...claims];
-  if (changes.length === 0) return null;
-  const steps = [
-    ...(conclusions.length > 0 ? ['promote'] : []),
-    ...(claims.length > 0 ? [claims.some((c) => c.from?.pending) ? 'takeover' : 'claim'] : []),
-  ];
-  const subject = `keyturn: ${describe(concluded, claims)}`;
-  for (const step of steps) await world.failpoint(`${step}.beforeCommit`);
-  const outcome = await world.ledger.commit(changes, subject, [], steps);
-  for (const step of steps) await world.failpoint(`${step}.afterPush`);
-  if (outcome.r === 'committed')
-    world.emit({
-      kind: 'pushed',
-      subject,
-      serial: outcome.serial,
-      commit: outcome.commit,
-      secrets: changes.map((change) => change.name),
-    });
-  return outcome;
-}
-
-function describe(concluded: Concluded[], claims: Change[]): string {
-  const promotions = concluded
-    .filter((c) => c.change && c.result.left === 'changed')
-    .map((c) => c.result.secret);
-  const notes = concluded.filter((c) => c.change && c.result.left !== 'changed').map((c) => c.result.secret);
-  const say = (verb: string, names: string[]): string[] =>
-    names.length === 0 ? [] : [`${verb} ${names.length === 1 ? names[0] : `${names.length} secrets`}`];
-  return [
-    ...say('promote', promotions),
-    ...say('note', notes),
-    ...say(
-      'claim',
-      claims.map((c) => c.name),
-    ),
-  ].join(', ');
-}
-
-/** A conclusion that did not reach the remote: the value stays recorded as pending, the next run ends it. */
-function told(result: Result, change: Change | null, outcome: CommitOutcome): Result {
-  if (!change) return result;
-  if (outcome.r === 'committed')
-    return outcome.lost.includes(change)
-      ? { ...result, outcome: 'waiting', detail: 'another run took it over and finishes it' }
-      : result;
-  return {
-    ...result,
-    outcome: 'waiting',
-    left: result.left === 'unchanged' ? 'unchanged' : 'unknown',
-    detail: `the outcome could not be pushed (${outcome.detail}); it is recorded as pending and the next run finishes it`,
-  };
-}
-
-function claimProblem(outcome: CommitOutcome, change: Change): Partial<Result> | null {
-  switch (outcome.r) {
-    case 'committed':
-      return outcome.lost.includes(change)
-        ? { outcome: 'waiting', left: 'unchanged', detail: 'another run claimed it first' }
-        : null;
-    case 'refused':
-      return {
-        outcome: 'failed',
-        left: 'unchanged',
-        detail: `the claim was refused by the remote: ${outcome.detail}`,
-        hint:
-          outcome.why === 'protected'
-            ? 'let this job push to the branch, or keep the state on its own: spec.state.ref: refs/heads/keyturn-state'
-            : 'give this job write access to the repository',
-      };
-    case 'unknown':
-      return {
-        outcome: 'waiting',
-        left: 'unchanged',
-        detail: `the claim may or may not be in the remote (${outcome.detail}); the value was not sent`,
-      };
   }
 }
 

@@ -2,47 +2,34 @@
 import picomatch from 'picomatch';
 import { plainRecipient } from '../age/age.ts';
 import { toAccess } from './access.ts';
-import { isAzure, toAzure, toAzureAccount, toAzureLogin } from './azure.ts';
+import { toAzureAccount } from './azure.ts';
 import { channelsOf, toNotify } from './channels.ts';
 import { specDigest } from './digest.ts';
 import { durationOf as ms } from './durations.ts';
 import { rotatorOf, toKeys, toVerify } from './kinds.ts';
 import type {
   Account,
-  AwsTarget,
   KeyType,
-  Login,
   Project,
   Reader,
   Role,
   RotatedSecret,
   Schedule,
   Source,
-  SshOptions,
   Target,
 } from './model.ts';
 import { inspectPayload } from './payload.ts';
-import { addressOf, toCustom, toWeb } from './web.ts';
+import { hostPart } from './targets.ts';
+import { toCustom } from './web.ts';
 import type {
   WrittenDefaults,
-  WrittenLogin,
   WrittenProject,
   WrittenRole,
   WrittenSchedule,
   WrittenSecret,
-  WrittenTarget,
 } from './written.ts';
 
 const day = 86_400_000;
-const ports = {
-  mysql: 3306,
-  postgresql: 5432,
-  ssh: 22,
-  aws: 443,
-  azure: 443,
-  'azure-storage': 443,
-  web: 443,
-} as const;
 
 export function toProject({ metadata, spec }: WrittenProject): Project {
   return {
@@ -56,72 +43,6 @@ export function toProject({ metadata, spec }: WrittenProject): Project {
     channels: channelsOf(spec.channels ?? {}),
   };
 }
-
-/** `ca` is the PEM that `spec.tls.ca` names. */
-export function toTarget({ metadata, spec }: WrittenTarget, ca: string | undefined, source: Source): Target {
-  const { credentials, tls } = spec;
-  const aws = spec.type === 'aws' ? toAws(spec) : undefined;
-  const azure = isAzure(spec.type) ? toAzure(spec) : undefined;
-  const endpoint = aws ? new URL(aws.endpoint ?? `https://${iamHost(aws)}`) : addressOf(spec.url);
-  const login = azure ? toAzureLogin(credentials) : credentials && toLogin(credentials);
-  return {
-    name: metadata.name,
-    type: spec.type,
-    host: endpoint?.hostname.replace(/^\[(.*)\]$/, '$1') ?? spec.host ?? '',
-    port: endpoint
-      ? Number(endpoint.port || (endpoint.protocol === 'http:' ? 80 : 443))
-      : (spec.port ?? ports[spec.type]),
-    verifyHost: spec.verifyHost,
-    database: spec.type === 'postgresql' ? (spec.database ?? 'postgres') : undefined,
-    tls: { mode: tls?.mode ?? 'verify', ca, caFile: tls?.ca, serverName: tls?.serverName },
-    credentials: login && { ...login, usernameHost: hostPart(spec.type, credentials?.host) },
-    ...(spec.type === 'ssh' ? { ssh: toSsh(spec) } : {}),
-    ...(aws === undefined ? {} : { aws }),
-    ...azure,
-    ...(spec.type === 'web' ? { web: toWeb(spec) } : {}),
-    concurrency: spec.concurrency ?? (azure ? 4 : 8),
-    timeout: ms(spec.timeout ?? (spec.type === 'web' ? '60s' : '10s')),
-    source,
-  };
-}
-
-/** Of an access key the id is the handle and the secret part the password. */
-const toLogin = (login: WrittenLogin): Login => ({
-  username: login.username ?? '',
-  password: login.secretAccessKey ?? login.password,
-  ...(login.accessKeyId === undefined ? {} : { handle: login.accessKeyId }),
-  ...(login.privateKey === undefined ? {} : { privateKey: login.privateKey }),
-  ...(login.passphrase === undefined ? {} : { passphrase: login.passphrase }),
-});
-
-const toSsh = ({ hostKeys, sudo, os, spacing, jump }: WrittenTarget['spec']): SshOptions => ({
-  hostKeys: hostKeys ?? [],
-  sudo: sudo ?? 'none',
-  os: os ?? 'linux',
-  spacing: ms(spacing ?? '3s'),
-  jump: jump && { ...toLogin(jump), host: jump.host, port: jump.port ?? ports.ssh, hostKeys: jump.hostKeys },
-});
-
-const toAws = ({ assumeRole, ...spec }: WrittenTarget['spec']): AwsTarget => ({
-  accountId: spec.accountId ?? '',
-  region: spec.region ?? 'us-east-1',
-  partition: spec.partition ?? 'aws',
-  endpoint: spec.endpoint,
-  profile: spec.profile,
-  assumeRole: assumeRole && {
-    arn: assumeRole.arn,
-    externalId: assumeRole.externalId,
-    sessionName: assumeRole.sessionName ?? 'keyturn',
-  },
-});
-
-/** IAM is one endpoint a partition; what stands in a binding does not depend on the region. */
-const iamHost = ({ partition }: AwsTarget): string =>
-  ({ 'aws-cn': 'iam.cn-north-1.amazonaws.com.cn', 'aws-us-gov': 'iam.us-gov.amazonaws.com' })[partition] ??
-  'iam.amazonaws.com';
-
-const hostPart = (type: Target['type'] | undefined, written: string | undefined): string | undefined =>
-  type === 'mysql' ? (written ?? '%') : written;
 
 /** `files`: the recipients in each file that a member names, by its path as written. */
 export function toRole(

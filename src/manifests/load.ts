@@ -1,6 +1,6 @@
 /** A repository's manifests -> what is desired, or everything that is wrong with them. */
 import { KeyturnError } from '../errors.ts';
-import { covers, toProject, toRole, toSecret, toTarget } from './defaults.ts';
+import { covers, toProject, toRole, toSecret } from './defaults.ts';
 import { findManifests } from './find.ts';
 import { type Spread, secretNames, spread } from './hosts.ts';
 import { loginRefs } from './logins.ts';
@@ -11,6 +11,7 @@ import { Problems } from './problems.ts';
 import { recipientFiles } from './recipient-files.ts';
 import { type Context, checkRules } from './rules.ts';
 import { future, isFuture, type Manifest, readManifest } from './schema.ts';
+import { toTarget } from './targets.ts';
 import type { WrittenDefaults, WrittenManifest } from './written.ts';
 
 export interface LoadOptions {

@@ -4,22 +4,19 @@
  * somebody else changed meanwhile is a conflict, another record on the same ref is not (G5).
  */
 import canonicalize from 'canonicalize';
-import { fingerprint } from '../age/fingerprint.ts';
 import type { Clock } from '../clock.ts';
 import { KeyturnError } from '../errors.ts';
 import type { StateRepository, Tip, Write } from '../git/contract.ts';
 import type { Secret } from '../secret.ts';
 import { type Admits, admitted, newcomers } from './admission.ts';
 import { byName } from './by-name.ts';
-import { sealedBinding } from './hosts.ts';
 import { type Identity, writerOf } from './identity.ts';
 import { append, type Folded, fold } from './journal.ts';
 import type { SecretRecord, State } from './model.ts';
-import { digest } from './sealed.ts';
+import { refuseForeign, refuseUnissued, sealed } from './sealing.ts';
 import { readSessions, type SessionFile, sessionFolder } from './sessions.ts';
 import { bytesOf, listTip, readTip } from './tip.ts';
-import { versionOf } from './transitions.ts';
-import { currentPath, formatCurrent, openVersion, sealVersion, valuePath } from './version-file.ts';
+import { currentPath, formatCurrent, openVersion, valuePath } from './version-file.ts';
 
 export interface Change {
   uid: string;
@@ -159,16 +156,9 @@ export class Ledger {
     v: number,
   ): Promise<{ value: Secret; fields: Record<string, string> }> {
     const path = valuePath(record.name, v);
-    if (versionOf(record, v).file === null)
-      throw new KeyturnError(`${record.name} v${v}`, 'has no value: the target never issued one', {
-        exit: 3,
-      });
+    refuseUnissued(record, v);
     const bytes = await this.readFile(path);
-    if (digest(bytes) !== versionOf(record, v).file)
-      throw new KeyturnError(path, 'is not the file that the state recorded', {
-        hint: 'somebody replaced it; restore it from the history of the branch',
-        exit: 3,
-      });
+    refuseForeign(record, v, bytes, path);
     return this.openSealed(record, v, bytes, path);
   }
 
@@ -191,21 +181,8 @@ export class Ledger {
     recipients: readonly string[],
   ): Promise<{ write: Write; sealed: { file: string; readers: string[] } }> {
     const { identity, clock } = this.#options;
-    const bytes = await sealVersion(
-      {
-        repo: this.repo,
-        uid: record.uid,
-        name: record.name,
-        v,
-        binding: sealedBinding(record),
-        fields: { value: content.value.reveal(), fields: content.fields },
-        issuedAt: clock.now().toISOString(),
-      },
-      [...recipients],
-      writerOf(identity),
-    );
-    const readers = [...new Set(recipients.map(fingerprint))].sort();
-    return { write: { path: valuePath(record.name, v), bytes }, sealed: { file: digest(bytes), readers } };
+    const by = { repo: this.repo, writer: writerOf(identity), at: clock.now().toISOString() };
+    return sealed(record, v, content, recipients, by);
   }
 
   /** The pointer that readers follow to the newest promoted version. */
