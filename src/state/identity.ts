@@ -60,7 +60,8 @@ export async function parseIdentity(text: string, source: string, ask?: AskPassp
       trust.set(kid, accepted);
     };
 
-    if (/^AGE-SECRET-KEY-/.test(tag)) {
+    // A bare prefix is no key: taught to the redactor, it would blank out what hints say.
+    if (/^AGE-SECRET-KEY-.{6,}/.test(tag)) {
       const secret = new Secret(tag);
       const recipient = kid === '' ? await recipientOf(secret).catch(() => null) : null;
       if (recipient === null)

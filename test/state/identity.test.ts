@@ -133,6 +133,7 @@ describe('a bundle', () => {
   });
 
   it('teaches the redactor keys that were made elsewhere', async () => {
+    await refusal(() => parseIdentity('AGE-SECRET-KEY-\n', 'f'));
     const seed = randomBytes(32).toString('base64');
     const age = await generateX25519Identity();
     expect(redact(`${seed} ${age}`)).toBe(`${seed} ${age}`);
