@@ -1,4 +1,4 @@
-/** The files of docs/schedulers, run as their schedulers run them, against a real remote and a real PostgreSQL. */
+/** The files of examples/schedulers, run as their schedulers run them, against a real remote and a real PostgreSQL. */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
@@ -12,7 +12,7 @@ import { type Ended, runStep } from './github/runner.ts';
 import { toolsIn } from './github/workflow.ts';
 import { onPostgres, type Scene, secretManifest } from './scenarios/scene.ts';
 
-const folder = fileURLToPath(new URL('../docs/schedulers', import.meta.url));
+const folder = fileURLToPath(new URL('../examples/schedulers', import.meta.url));
 const file = (name: string): string => readFileSync(join(folder, name), 'utf8');
 
 /** A scheduler that is no GitHub. The scene reads a password from an absolute file, which `CI` would forbid. */
@@ -40,7 +40,7 @@ async function expectRotated(scene: Scene): Promise<void> {
   expect(all.get('more')?.record).toMatchObject({ current: 1, pending: null });
 }
 
-describe('docs/schedulers', () => {
+describe('examples/schedulers', () => {
   const { make } = onPostgres();
 
   test('gitlab-ci.yml checks a merge request without a key, and applies on a schedule', async () => {

@@ -1,4 +1,4 @@
-/** What docs/github.md says to copy: the lines work, the rules are rules of GitHub, the links lead somewhere. */
+/** What examples/github/README.md says to copy: the lines work, the rules are rules of GitHub, the links lead somewhere. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,14 +7,14 @@ import { afterAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { root, runStep } from './runner.ts';
 
-const page = readFileSync(join(root, 'docs', 'github.md'), 'utf8');
+const page = readFileSync(join(root, 'examples', 'github', 'README.md'), 'utf8');
 const place = mkdtempSync(join(tmpdir(), 'keyturn-docs-'));
 afterAll(() => rmSync(place, { recursive: true, force: true }));
 
 test('its links lead somewhere', () => {
   const links = [...page.matchAll(/\]\((?!https:)([^)#]+)\)/g)].map(([, path = '']) => path);
   expect(links.length).toBeGreaterThan(4);
-  expect(links.filter((path) => !existsSync(join(root, 'docs', path)))).toEqual([]);
+  expect(links.filter((path) => !existsSync(join(root, 'examples', 'github', path)))).toEqual([]);
 });
 
 test('its lines for signed commits sign them', async () => {
@@ -37,7 +37,7 @@ test('its lines for signed commits sign them', async () => {
 });
 
 test('its rulesets hold for the branch of the state alone, and let nobody else past', () => {
-  const folder = join(root, 'docs', 'rulesets');
+  const folder = join(root, 'examples', 'github', 'rulesets');
   const sets = readdirSync(folder).map((file) => JSON.parse(readFileSync(join(folder, file), 'utf8')));
   for (const { target, enforcement, conditions } of sets) {
     expect({ target, enforcement }).toEqual({ target: 'branch', enforcement: 'active' });

@@ -17,7 +17,7 @@ import type { DatabaseServer } from '../servers/server.ts';
 const state = 'refs/heads/keyturn-state';
 const token = 'x-access-token';
 
-/** What the rules of docs/rulesets make of a push: said in GitHub's words, kept by a real hook. */
+/** What the rules of examples/github/rulesets make of a push: said in GitHub's words, kept by a real hook. */
 const rules = (signers: string): string => `#!/bin/sh
 fail() { echo "error: GH013: Repository rule violations found for $1." >&2; echo "- $2" >&2; exit 1; }
 while read old new ref; do
