@@ -2,7 +2,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Secret } from '../../src/secret.ts';
 import { azureStorage as driver } from '../../src/targets/azure-storage.ts';
-import type { SlotRotator } from '../../src/targets/slots.ts';
+import type { SlotJob, SlotRotator } from '../../src/targets/slots.ts';
+import { describeSlots, type SlotFixture } from '../conformance-slots.ts';
 import { type Azurite, createAzurite } from '../servers/azure/azurite.ts';
 import {
   type Application,
@@ -21,6 +22,78 @@ const operator = [
   'Microsoft.Storage/storageAccounts/regeneratekey/action',
 ];
 const reader = 'Microsoft.Storage/storageAccounts/read';
+
+let shared: AzureDouble;
+const loginOf = ({ secrets: [secret] }: Application) => ({
+  username: '',
+  password: new Secret(secret?.secretText ?? ''),
+});
+const storageOf = ({ target: { azure } }: SlotJob) => {
+  if (!azure?.storage) throw new Error('no storage account');
+  return { azure, storage: azure.storage };
+};
+const provide = async (actions: string[]): Promise<SlotJob> => {
+  const operates = addApplication(shared.directory, 'operator', { actions });
+  addSecret(operates, null);
+  const { name, subscriptionId, resourceGroup } = addStorageAccount(
+    shared.directory,
+    `slots${shared.directory.accounts.length}`,
+  );
+  const storage = { subscriptionId, resourceGroup, name };
+  return {
+    target: targetAt(shared, { clientId: operates.appId, storage }),
+    admin: loginOf(operates),
+    account: { usernames: ['key1', 'key2'], host: undefined },
+  };
+};
+const fixture: SlotFixture = {
+  driver,
+  can: { createdAt: true },
+  faults: ['lose-reply', 'swallow-reply', 'lose-request', 'fail', 'throttle'],
+  async start() {
+    shared = await startAzure();
+    trust(shared.caPem);
+  },
+  async stop() {
+    expect(shared.violations).toEqual([]);
+    await shared.stop();
+  },
+  account: () => provide([...operator, 'Microsoft.Authorization/permissions/read']),
+  powerless: (may) => provide(may === 'read' ? operator.slice(0, 1) : []),
+  at(job, port) {
+    const origin = `https://localhost:${port}`;
+    const endpoints = { login: origin, graph: origin, management: origin };
+    return { ...job, target: { ...job.target, azure: { ...storageOf(job).azure, endpoints } } };
+  },
+  nobody(job) {
+    const { azure, storage } = storageOf(job);
+    return {
+      ...job,
+      target: { ...job.target, azure: { ...azure, storage: { ...storage, name: 'nobody' } } },
+    };
+  },
+  noSlot: (job) => ({ ...job, account: { usernames: ['kerb1'], host: undefined } }),
+  stranger: (job) => ({ ...job, admin: { username: '', password: new Secret('wrong') } }),
+  async holds(job) {
+    const { name } = storageOf(job).storage;
+    const found = shared.directory.accounts.find((one) => one.name === name);
+    return Object.fromEntries((found?.keys ?? []).map(({ keyName, value }) => [keyName, value]));
+  },
+  fault(fault) {
+    let struck = 0;
+    // longer than anybody waits, so that it is asked for once
+    shared.arm('regenerateKey', fault === 'throttle' ? 'throttle-long' : fault, () => {
+      struck += 1;
+    });
+    const from = shared.seen.length;
+    return () =>
+      struck +
+      shared.seen.slice(from).filter((line) => line.startsWith('regenerateKey')).length -
+      (fault === 'lose-reply' || fault === 'swallow-reply' ? 1 : 0);
+  },
+};
+
+describeSlots('storage keys', fixture);
 
 describe('the keys of a storage account', () => {
   let azure: AzureDouble;

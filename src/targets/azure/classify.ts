@@ -30,7 +30,10 @@ interface Thrown {
   name?: string;
   code?: string | null;
   statusCode?: number;
+  /** Of Graph. */
   headers?: { get?(name: string): string | null };
+  /** Of ARM. */
+  response?: { headers?: { get?(name: string): string | undefined } };
   cause?: Thrown;
   message?: string;
   errorNo?: string;
@@ -39,7 +42,13 @@ interface Thrown {
 /** Of a request to Graph or ARM. */
 export function classify(error: unknown): Answer {
   if (error instanceof LoginFailed) return error.answer;
-  const { name = '', statusCode = -1, headers, ...rest } = (error ?? {}) as Thrown;
+  const {
+    name = '',
+    statusCode = -1,
+    response,
+    headers = response?.headers,
+    ...rest
+  } = (error ?? {}) as Thrown;
   const code = short(rest.code ?? name);
   if (rest.code === 'Directory_ConcurrencyViolation' || statusCode === 429) {
     const seconds = Number(headers?.get?.('retry-after') ?? Number.NaN);
