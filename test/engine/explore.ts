@@ -1,11 +1,12 @@
 /** Schedules of the real engine: several processes, faults and time, then a recovery that must end well. */
 import { effective } from '../../src/engine/plan.ts';
 import { KeyturnError } from '../../src/errors.ts';
+import { hostNames } from './desired.ts';
 import { leftovers } from './issuer-oracle.ts';
 import { broken, internal, recorded } from './oracle.ts';
 import { type Chooser, healthy, Puppet } from './scheduler.ts';
 import { hour, minute } from './schedules.ts';
-import { type Broken, fork, hostNames, run, type Universe } from './world.ts';
+import { type Broken, fork, run, type Universe } from './world.ts';
 
 /** How much may happen in one schedule. */
 export interface Budget {
@@ -122,7 +123,7 @@ function movesOf(
     });
   }
   // No call outlasts a lease (G6), so time does not jump while one that changes the target is under way.
-  const mutating = ['set', 'retire', 'issue', 'disable', 'remove'];
+  const mutating = ['set', 'retire', 'issue', 'disable', 'remove', 'renew'];
   const busy = alive.some(({ parked }) => parked !== null && mutating.includes(parked.label));
   const idleButDue = alive.length > 0 || left.runs > 0;
   const jump = (label: string, cost: 'jumps' | 'months', by: number): Move => ({
@@ -168,7 +169,7 @@ async function recover(
   world.remote.inFlight = [];
   world.target.refusals = Math.min(world.target.refusals, 1);
   await untilQuiet(world, trace, check);
-  if (world.setup.issues) {
+  if (world.setup.issues || world.setup.slots) {
     // What a claim's late owner made shows itself to the next rotation.
     world.time += 31 * 24 * hour;
     await untilQuiet(world, trace, check);
@@ -222,6 +223,7 @@ async function quiet(world: Universe, wasBlocked: boolean): Promise<string[]> {
       found.push(...leftovers(world, record));
       continue;
     }
+    if (world.setup.slots) continue;
     const behind = Object.values(record.hosts ?? {}).filter(({ v }) => v !== current);
     if (behind.length > 0) found.push(`I2: ${behind.length} hosts of ${name} lack v${current} in the end`);
     const working = Object.values(record.versions).filter(

@@ -4,7 +4,8 @@ import { Secret } from '../../src/secret.ts';
 import type { Change } from '../../src/state/ledger.ts';
 import { abandoned, versionOf } from '../../src/state/transitions.ts';
 import type { ChosenDriver, ChosenRotator } from '../../src/targets/driver.ts';
-import { type Broken, ledgerBut, reconciler } from './world.ts';
+import { reconciler } from './desired.ts';
+import { type Broken, ledgerBut } from './world.ts';
 
 function rotatorsBut(
   real: ChosenDriver,
@@ -23,7 +24,7 @@ const isClaim = ({ from, to }: Change): boolean =>
   to !== null && to.pending !== null && to.pending.claim.id !== from?.pending?.claim.id;
 
 /** Rule 1 broken: the value travels to the remote together with its promotion. */
-const claimNotPushed: Broken = {
+export const claimNotPushed: Broken = {
   ledger: (real) => {
     const held = new Map<string, Change>();
     return ledgerBut(real, {
@@ -112,7 +113,7 @@ const dropOnError: Broken = {
 };
 
 /** G6 broken: a runner that was away believes that its claim is still its own and still young. */
-const noFence: Broken = {
+export const noFence: Broken = {
   ledger: (real) => {
     const claims = new Map<string, NonNullable<Change['to']>>();
     return ledgerBut(real, {

@@ -11,9 +11,11 @@ import {
   parseHosts,
   valuePath,
 } from '../../src/state/version-file.ts';
+import { reconciler } from './desired.ts';
 import { brokenIssued } from './issuer-oracle.ts';
 import { blob } from './remote.ts';
-import { initial, reconciler, type Universe } from './world.ts';
+import { brokenSlots } from './slots-oracle.ts';
+import { initial, type Universe } from './world.ts';
 
 type Opened = Awaited<ReturnType<typeof openSegment>>['segment'];
 const segments = new Map<string, Promise<Opened>>();
@@ -83,6 +85,14 @@ export async function broken(world: Universe): Promise<string[]> {
       if (record.current !== null) found.push(...pointer(world, record));
       continue;
     }
+    if (setup.slots) {
+      found.push(
+        ...(await brokenSlots(world, record, (v) => plaintext(world, record, v))),
+        ...stages(record),
+      );
+      if (record.current !== null) found.push(...pointer(world, record));
+      continue;
+    }
     for (const v of Object.keys(record.versions).map(Number))
       known.add(await plaintext(world, record, v).catch((error: Error) => `lost: ${error.message}`));
     if (record.current === null) continue;
@@ -98,7 +108,7 @@ export async function broken(world: Universe): Promise<string[]> {
       found.push(`I5: ${record.name} has grace and v${record.current} is not accepted`);
     found.push(...pointer(world, record), ...stages(record));
   }
-  if (setup.issues) return found;
+  if (setup.issues || setup.slots) return found;
   const foreign = setup.adopted ? [] : [...world.desired.secrets.keys()].map(initial);
   for (const value of target.accepted())
     if (!known.has(value) && !foreign.includes(value))

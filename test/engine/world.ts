@@ -8,16 +8,18 @@ import type { Plan, Result } from '../../src/engine/model.ts';
 import { effective, plan } from '../../src/engine/plan.ts';
 import type { Spool } from '../../src/engine/spool.ts';
 import type { World } from '../../src/engine/world.ts';
-import type { Desired, RotatedSecret } from '../../src/manifests/model.ts';
+import type { Desired } from '../../src/manifests/model.ts';
 import { Secret } from '../../src/secret.ts';
 import { Ledger } from '../../src/state/ledger.ts';
 import type { ChosenDriver } from '../../src/targets/driver.ts';
 import type { IssuedDriver } from '../../src/targets/issued.ts';
-import { person } from '../state/people.ts';
+import type { SlotDriver } from '../../src/targets/slots.ts';
+import { desired, hostNames, reconciler, secret, target } from './desired.ts';
 import { type IssuerRules, issuerOf, MemoryIssuer, MemorySpools } from './issuer.ts';
 import { MemoryRemote, repositoryOf } from './remote.ts';
 import { type Hand, healthy, Puppet } from './scheduler.ts';
-import { day, schedule } from './schedules.ts';
+import { day } from './schedules.ts';
+import { MemorySlots, type SlotRules, slotDriverOf, slotNames } from './slots.ts';
 import { driverOf, MemoryTarget, type TargetRules } from './target.ts';
 
 export interface Setup {
@@ -32,6 +34,8 @@ export interface Setup {
   adopted: boolean;
   /** The target makes the values. */
   issues: IssuerRules | null;
+  /** The target keeps the values in slots and shows them. */
+  slots: SlotRules | null;
   /** More than 1: so many hosts have one value. */
   hosts: number;
 }
@@ -43,6 +47,7 @@ export const setup = (change: Partial<Omit<Setup, 'rules'>> & { rules?: Partial<
   secrets: 1,
   adopted: true,
   issues: null,
+  slots: null,
   hosts: 1,
   ...change,
   rules: { overlap: 'none', history: false, witness: false, ...change.rules },
@@ -55,6 +60,7 @@ export interface Universe {
   remote: MemoryRemote;
   target: MemoryTarget;
   issuer: MemoryIssuer;
+  slots: MemorySlots;
   spools: MemorySpools;
   /** Every victim that a run has pushed by name. */
   named: Set<string>;
@@ -68,18 +74,19 @@ export interface Broken {
   ledger?: (ledger: Ledger, universe: Universe) => Ledger;
   driver?: (driver: ChosenDriver) => ChosenDriver;
   issuer?: (driver: IssuedDriver) => IssuedDriver;
+  /** `answers`: by slot, what its renewal answered with. */
+  slots?: (driver: SlotDriver, answers: ReadonlyMap<string, string>) => SlotDriver;
   spool?: (spool: Spool) => Spool;
   clock?: (clock: Clock) => Clock;
 }
 
-export const reconciler = await person('ci');
 const start = Date.parse('2026-11-01T03:00:00.000Z');
 
 /** The universe before any fault: version 1 adopted a month ago, or nothing recorded yet. */
 export async function universe(of: Setup): Promise<Universe> {
   const names = of.secrets === 2 ? ['app', 'report'] : ['app'];
   const usernames = (name: string): [string] | [string, string] =>
-    of.rules.overlap === 'alternate' ? [name, `${name}_b`] : [name];
+    of.slots ? slotNames(of.slots) : of.rules.overlap === 'alternate' ? [name, `${name}_b`] : [name];
   const accounts = Object.fromEntries(
     names.flatMap((name) =>
       usernames(name).flatMap((user, index) =>
@@ -97,6 +104,7 @@ export async function universe(of: Setup): Promise<Universe> {
     remote: new MemoryRemote(),
     target: new MemoryTarget(of.rules, accounts),
     issuer: new MemoryIssuer(start - 40 * day),
+    slots: new MemorySlots(start - 40 * day),
     spools: new MemorySpools(),
     named: new Set(),
     time: start,
@@ -115,13 +123,10 @@ export const fork = (of: Universe): Universe => ({
   remote: of.remote.fork(),
   target: of.target.fork(),
   issuer: of.issuer.fork(),
+  slots: of.slots.fork(),
   spools: of.spools.fork(),
   named: new Set(of.named),
 });
-
-/** The targets of a setup, the first one first. */
-export const hostNames = ({ hosts }: Pick<Setup, 'hosts'>): string[] =>
-  Array.from({ length: hosts }, (_, index) => (index === 0 ? 'db' : `db-${index + 1}`));
 
 /** What the account accepted before keyturn knew of it. */
 export const initial = (username: string): string => `initial-value-of-${username}`;
@@ -170,7 +175,22 @@ export async function run(
   const ledger = broken.ledger ? broken.ledger(noting, world) : noting;
   const model = driverOf(world.target, hand);
   const maker = issuerOf(world.issuer, hand, pid, () => world.time);
-  const driver = world.setup.issues ? (broken.issuer?.(maker) ?? maker) : (broken.driver?.(model) ?? model);
+  const { issues, slots: rules } = world.setup;
+  const answers = new Map<string, string>();
+  const shower =
+    rules &&
+    slotDriverOf(
+      world.slots,
+      rules,
+      hand,
+      () => world.time,
+      (slot, value) => answers.set(slot, value),
+    );
+  const driver = shower
+    ? (broken.slots?.(shower, answers) ?? shower)
+    : issues
+      ? (broken.issuer?.(maker) ?? maker)
+      : (broken.driver?.(model) ?? model);
   const disk = world.spools.of(pid);
   const engine: World = {
     ledger,
@@ -216,80 +236,3 @@ export function ledgerBut(real: Ledger, members: Partial<Ledger>): Ledger {
     },
   });
 }
-
-const source = { file: 'manifests/all.yaml', line: 1, column: 1 };
-
-const target = {
-  name: 'db',
-  type: 'mysql' as const,
-  host: 'db.internal',
-  port: 3306,
-  verifyHost: undefined,
-  database: undefined,
-  tls: { mode: 'verify' as const, ca: undefined, caFile: undefined, serverName: undefined },
-  credentials: { username: 'admin', usernameHost: undefined, password: { env: 'admin' } },
-  // One effect at a time: a puppet waits for one answer.
-  concurrency: 1,
-  timeout: 10_000,
-  source,
-};
-
-const secret = (name: string, usernames: [string] | [string, string], of: Setup): RotatedSecret => ({
-  name,
-  description: undefined,
-  tags: [],
-  target: target.name,
-  ...(of.hosts === 1 ? {} : { hosts: hostNames(of) }),
-  rotator: of.issues ? 'api-key' : 'password',
-  keys: of.issues
-    ? { ...of.issues, deleteAfter: 7 * day, stillInUseWindow: day, stillInUse: 'warn' }
-    : undefined,
-  authenticateAs: of.authenticateAs,
-  account: { usernames, host: undefined },
-  initial: undefined,
-  schedule: schedule(),
-  grace: of.grace,
-  passwordPolicy: {
-    length: 16,
-    lowercase: true,
-    uppercase: true,
-    numbers: true,
-    symbols: false,
-    exclude: '',
-  },
-  keep: 5,
-  deleteProtection: false,
-  rotateToken: undefined,
-  movedFrom: undefined,
-  readers: [],
-  notify: { before: [], events: [], channels: [] },
-  verifyEvery: undefined,
-  drift: 'alarm',
-  ownSchedule: true,
-  specDigest: `sha256:${'ab'.repeat(32)}`,
-  source,
-});
-
-const desired = (secrets: (readonly [string, RotatedSecret])[], adopting: boolean, of: Setup): Desired => ({
-  project: {
-    name: 'explored',
-    reconcilers: [reconciler.recipient],
-    planners: [],
-    stateRef: undefined,
-    limits: { maxRotations: 20, maxShare: 1 },
-    channels: {},
-  },
-  targets: new Map(hostNames(of).map((name) => [name, { ...target, name }])),
-  roles: [],
-  secrets: new Map(
-    secrets.map(([name, s]) => [
-      name,
-      {
-        ...s,
-        initial: adopting
-          ? { password: { env: name }, username: undefined, handle: s.keys ? 'KEY0' : undefined }
-          : undefined,
-      },
-    ]),
-  ),
-});
