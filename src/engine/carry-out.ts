@@ -39,7 +39,9 @@ export async function carryOut(
       const conclusion = concludeSlot(item.action, attempt, outcome, world.ledger, world.clock.now());
       const { secret, driver, record } = attempt;
       const always = outcome.r === 'lost' || (record.pending?.claim.attempt ?? 1) > 1;
-      return { item, ...conclusion, again: { always, look: () => reread(secret, driver, desired, world) } };
+      const before = record.pending?.baseline.slot;
+      const look = () => reread(secret, driver, before, desired, world);
+      return { item, ...conclusion, again: { always, look } };
     }
     if (attempt.machine === 'issued') {
       const outcome = await rotateIssued(attempt, world);

@@ -2,7 +2,7 @@
 import type { Desired, RotatedSecret } from '../manifests/model.ts';
 import type { Change } from '../state/ledger.ts';
 import type { SecretRecord } from '../state/model.ts';
-import { named } from '../state/readers.ts';
+import { isBlind, named } from '../state/readers.ts';
 import { adopted, nextVersion, versionOf } from '../state/transitions.ts';
 import { fingerprintOf, type Reading, type SlotDriver } from '../targets/slots.ts';
 import { base, notNow } from './conclude.ts';
@@ -35,13 +35,18 @@ export async function adoptSlot(
   return { action, change: change.change, result };
 }
 
+/** For the target to show what it made just now. */
+const showing = 5_000;
+
 /**
  * After a claim changed hands: a former owner may have renewed the slot once more. What it holds now becomes a version,
- * so that whoever reads the record has what the target accepts. True where that was needed.
+ * so that whoever reads the record has what the target accepts. True where that was needed. `before`: the fingerprint
+ * of what the slot held before the claim, which no slot holds again.
  */
 export async function reread(
   secret: RotatedSecret,
   driver: SlotDriver,
+  before: string | undefined,
   desired: Desired,
   world: World,
 ): Promise<boolean> {
@@ -52,6 +57,10 @@ export async function reread(
     if (!record || record.current === null || record.pending) return false;
     const reading = await readSlots(secret, driver, desired, world);
     if (reading.r !== 'read' || (await isHeld(record, record.current, reading, world))) return false;
+    if (await isLate(record, record.current, reading, before, world)) {
+      await world.clock.sleep(showing);
+      continue;
+    }
     const { change } = await takeOver(record, record, secret, reading, driver, desired, world);
     const subject = `keyturn: read ${secret.name} again`;
     const outcome = await world.ledger.commit([change], subject, [], ['adopt']);
@@ -76,6 +85,27 @@ export async function isHeld(
   if (!live) return false;
   const { value } = await world.ledger.readVersion(record, v);
   return fingerprintOf(record.uid, value) === fingerprintOf(record.uid, live.value);
+}
+
+/** Whether the slot of version `v` is shown with a value that it had before: the target shows late what was made. */
+async function isLate(
+  record: SecretRecord,
+  v: number,
+  { slots }: Extract<Reading, { r: 'read' }>,
+  before: string | undefined,
+  world: World,
+): Promise<boolean> {
+  const { username } = versionOf(record, v);
+  const live = slots.find(({ name }) => name === username);
+  const print = live && fingerprintOf(record.uid, live.value);
+  if (print !== undefined && print === before) return true;
+  for (const [number, version] of Object.entries(record.versions)) {
+    const one = Number(number);
+    if (one === v || version.username !== username || version.file === null || isBlind(record, one)) continue;
+    const { value } = await world.ledger.readVersion(record, one);
+    if (fingerprintOf(record.uid, value) === print) return true;
+  }
+  return false;
 }
 
 export async function readSlots(
