@@ -31,7 +31,11 @@ const stages: Stage[] = [
   { what: 'model: protocol and its mutants', tests: ['test/model'], env: {} },
   {
     what: 'schedules: the real engine, two and three runners',
-    tests: ['test/engine/explore.test.ts', 'test/engine/issued-explore.test.ts'],
+    tests: [
+      'test/engine/explore.test.ts',
+      'test/engine/issued-explore.test.ts',
+      'test/engine/slots-explore.test.ts',
+    ],
     env: { KEYTURN_SEED: String(seed), KEYTURN_SCHEDULES: String(schedules) },
   },
   {
