@@ -108,13 +108,14 @@ function ready(
     record,
     version: job.mark.version,
     driver: { handleField: 'operation' },
-    // what a run that lost its claim was given, its successor is given too, or replaces
+    // nothing to take back: the successor of a run that lost its claim is given the same, or replaces it
     rotator: { ...rotator, obtain, remove: async () => ({ r: 'done' }) },
     named: (username) => driver.rotator({ ...job, username }),
     current: job.current,
     actor: job.actor,
     retain: job.retain,
     readers: audienceNow(secret, record, desired, world).to,
+    onlyCopy: job.actor === 'self' && secret.custom?.replays !== true,
     replay,
     claimedAt: world.clock.monotonic(),
   };

@@ -24,6 +24,8 @@ export interface Receiving extends UnderWay {
   rotator: Pick<IssuedRotator, 'remove'>;
   /** Everybody the value will be sealed to. */
   readers: Reader[];
+  /** It can be neither asked for again nor taken back: whoever has the claim now may need what we were given. */
+  onlyCopy?: boolean;
 }
 
 export const spoolKey = (attempt: Pick<UnderWay, 'record' | 'version'>, world: World): SpoolKey => ({
@@ -75,7 +77,7 @@ export async function recordIssued(
         if (attempt.replay) await world.spill.drop(spoolKey(attempt, world));
         return null;
       }
-      return fencedOut(attempt, made.handle, now, world);
+      return fencedOut(attempt, made.handle, bytesOf(write), now, world);
     }
     detail = outcome.detail;
     if (outcome.r === 'refused' || pause === null) break;
@@ -95,9 +97,17 @@ const isRecorded = (now: SecretRecord | undefined, { record, version }: Receivin
 async function fencedOut(
   attempt: Receiving,
   handle: string,
+  bytes: Uint8Array,
   now: SecretRecord | undefined,
   world: World,
 ): Promise<Lost> {
+  if (attempt.onlyCopy) {
+    const where = await besideBranch(attempt, bytes, world);
+    return {
+      r: 'lost',
+      detail: `another run took the claim over; what this one was given is ${where.words}`,
+    };
+  }
   const named =
     now?.pending?.victims.includes(handle) === true ||
     Object.values(now?.versions ?? {}).some((version) => version.handle === handle);
@@ -114,30 +124,31 @@ async function unrecorded(
   detail: string,
   world: World,
 ): Promise<Keep> {
-  const { secret, version, record } = attempt;
-  const refused = await world.spill.put(spoolKey(attempt, world), pendingOf(record).claim.id, bytes);
-  if (refused !== null)
-    world.emit({
-      kind: 'last-resort',
-      secret: secret.name,
-      version,
-      bytes,
-    });
-  const where = [
-    ...(spooled ? ["in this machine's spool"] : []),
-    refused === null ? 'on a ref of its own' : 'encrypted in this log',
-  ].join(' and ');
+  const { words, spilled } = await besideBranch(attempt, bytes, world);
+  const where = [...(spooled ? ["in this machine's spool"] : []), words].join(' and ');
   return keep(
     'record',
     'unrecorded',
     { code: 'push', detail: `the new value could not be pushed (${detail}); it is ${where}` },
     {
-      hint:
-        refused === null
-          ? 'let this job push to the branch; the next run finds the value'
-          : `the next run here finds it; elsewhere, save that part of the log and run keyturn recover --from FILE`,
+      hint: spilled
+        ? 'let this job push to the branch; the next run finds the value'
+        : `the next run here finds it; elsewhere, save that part of the log and run keyturn recover --from FILE`,
     },
   );
+}
+
+/** On a ref of its own, or, where that is refused too, in the log. */
+async function besideBranch(
+  attempt: Receiving,
+  bytes: Uint8Array,
+  world: World,
+): Promise<{ spilled: boolean; words: string }> {
+  const { secret, version, record } = attempt;
+  const refused = await world.spill.put(spoolKey(attempt, world), pendingOf(record).claim.id, bytes);
+  if (refused === null) return { spilled: true, words: 'on a ref of its own' };
+  world.emit({ kind: 'last-resort', secret: secret.name, version, bytes });
+  return { spilled: false, words: 'encrypted in this log' };
 }
 
 function bytesOf({ bytes }: Write): Uint8Array {

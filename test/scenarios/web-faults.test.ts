@@ -287,4 +287,38 @@ describe('registration access tokens of a real provider', () => {
     expect(lost.code, lost.words).toBe(3);
     expect(lost.words).toContain('keyturn adopt app/client');
   });
+
+  test('are kept by a run that was too slow, when only it was told', async () => {
+    const oidc = await startOidc();
+    stops.push(() => oidc.stop());
+    const client = await oidc.register();
+    const options = { work: () => oidc.work, replays: false, users: { client: client.id } };
+    const { world, me, run, get } = await stage({ client: spec('  acceptLossWindow: true\n') }, options);
+    const env = { TOKEN: client.token };
+    expect((await run(['apply', '--yes'], env)).code).toBe(0);
+    const other = world.machine('b');
+    let taken: Promise<{ code: number | null; stderr: string }> | undefined;
+    const slow = await world.run(me, ['rotate', 'app/client', '--force', '--yes'], {
+      env,
+      hangAt: 'create.afterReply',
+      started: (child) => {
+        taken = child.said('hanging at create.afterReply').then(async () => {
+          await world.run(other, ['unlock', 'app/client', '--yes'], { env });
+          const second = await world.run(other, ['apply', '--yes', '--force'], { env });
+          child.kill('SIGCONT');
+          return second;
+        });
+      },
+    });
+    const second = await taken;
+    expect([second?.code, second?.stderr.includes('keyturn adopt app/client')], second?.stderr).toEqual([
+      3,
+      true,
+    ]);
+    expect([slow.code, slow.stderr.includes('on a ref of its own')], slow.stderr).toEqual([75, true]);
+    const found = await world.run(other, ['apply', '--yes', '--force'], { env });
+    expect(found.code, found.stderr).toBe(0);
+    world.git(me.clone, 'pull', '--quiet', '--ff-only');
+    expect(await oidc.accepts(client.id, await get('app/client'))).toBe(true);
+  });
 });
