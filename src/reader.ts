@@ -2,10 +2,10 @@
 import { KeyturnError } from './errors.ts';
 import { withForeign } from './git/consume.ts';
 import { openRepository } from './git/open.ts';
+import { identityOf, projectRoot } from './here.ts';
 import type { Host } from './host.ts';
 import { hostLabel } from './manifests/hosts.ts';
 import { loadProject } from './manifests/project.ts';
-import { identityOf, projectRoot } from './run.ts';
 import type { Secret } from './secret.ts';
 import type { Identity } from './state/identity.ts';
 import type { Binding } from './state/model.ts';

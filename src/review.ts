@@ -3,10 +3,11 @@ import { planAgainst } from './engine/against.ts';
 import type { Plan } from './engine/model.ts';
 import { KeyturnError, ManyErrors } from './errors.ts';
 import { openRepository } from './git/open.ts';
+import { projectRoot } from './here.ts';
 import type { Host } from './host.ts';
 import { loadManifests, parseManifests } from './manifests/load.ts';
 import type { Desired } from './manifests/model.ts';
-import { bindingsOf, projectRoot } from './run.ts';
+import { bindingsOf } from './run.ts';
 
 /** Throws KeyturnError for a revision that is not in this clone, or whose manifests are not valid. */
 export async function reviewAgainst(host: Host, revision: string): Promise<Plan> {

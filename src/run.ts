@@ -1,6 +1,5 @@
 /** One run, read top to bottom: load, fetch, plan, apply, publish. Commands call it; it prints nothing. */
-import { existsSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { join } from 'node:path';
 import picomatch from 'picomatch';
 import { ulid } from 'ulid';
 import { apply } from './engine/apply.ts';
@@ -15,12 +14,12 @@ import { diskSpool, spillTo } from './engine/spool.ts';
 import { audienceNow, type World } from './engine/world.ts';
 import { KeyturnError } from './errors.ts';
 import { type GitRepository, openRepository } from './git/open.ts';
+import { identityOf, projectRoot } from './here.ts';
 import type { Host } from './host.ts';
 import { loadManifests } from './manifests/load.ts';
 import type { Desired, RotatedSecret, Target } from './manifests/model.ts';
-import { askPassphrase } from './output/ask.ts';
 import { deadClaims, ownerOf } from './owner.ts';
-import { type Identity, loadIdentity, writerOf } from './state/identity.ts';
+import { type Identity, writerOf } from './state/identity.ts';
 import { Ledger } from './state/ledger.ts';
 import { checkLineage, lineageDir, rememberLineage } from './state/lineage.ts';
 import type { Binding } from './state/model.ts';
@@ -42,15 +41,6 @@ export interface Session {
   /** Names that manifests declare; `desired` also has stand-ins for what must still be ended. */
   declared: ReadonlySet<string>;
 }
-
-/** Who runs this: `--identity`, the environment, or the home directory; a passphrase is asked for on a terminal. */
-export const identityOf = (host: Host, file: string | undefined): Promise<Identity> =>
-  loadIdentity({
-    ...(file === undefined ? {} : { file }),
-    env: host.env,
-    home: host.home,
-    ask: (message) => askPassphrase(host, message),
-  });
 
 /** Loads the manifests and the identity, fetches the tip, folds the state. Writes nothing. */
 export async function openSession(
@@ -254,14 +244,3 @@ async function refuseRollback(host: Host, ledger: Ledger, repository: GitReposit
 }
 
 const lineageKey = ({ root, place }: GitRepository): string => `${root} ${place}`;
-
-/** The folder of the nearest keyturn.yaml, upwards. */
-export function projectRoot(cwd: string): string {
-  for (let folder = resolve(cwd); ; folder = dirname(folder)) {
-    if (existsSync(join(folder, 'keyturn.yaml'))) return folder;
-    if (folder === dirname(folder))
-      throw new KeyturnError('keyturn.yaml', `is neither in ${resolve(cwd)} nor above it`, {
-        hint: 'go to the repository that keyturn reconciles, or make one with keyturn init',
-      });
-  }
-}

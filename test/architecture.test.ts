@@ -36,6 +36,7 @@ const rooms = [
   [
     'run.ts',
     [
+      'src/here.ts',
       'src/run.ts',
       'src/reader.ts',
       'src/review.ts',

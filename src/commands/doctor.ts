@@ -1,8 +1,9 @@
 /** `keyturn doctor`: what a run would stumble over, each with its fix. Reads only: no value is tried, nothing is written. */
+
+import { projectRoot } from '../here.ts';
 import { loadManifests } from '../manifests/load.ts';
 import type { Target } from '../manifests/model.ts';
 import { renderJson } from '../output/json.ts';
-import { projectRoot } from '../run.ts';
 import { loadIdentity } from '../state/identity.ts';
 import { readHostKey } from '../targets/ssh/connect.ts';
 import { SshFailure } from '../targets/ssh/failure.ts';

@@ -1,8 +1,8 @@
 import { ulid } from 'ulid';
 import { KeyturnError } from '../errors.ts';
 import { openRepository } from '../git/open.ts';
+import { projectRoot } from '../here.ts';
 import { loadManifests } from '../manifests/load.ts';
-import { projectRoot } from '../run.ts';
 import { wishFile } from '../state/wishes.ts';
 import type { Command } from './context.ts';
 

@@ -1,5 +1,5 @@
 import { KeyturnError } from '../errors.ts';
-import { identityOf } from '../run.ts';
+import { identityOf } from '../here.ts';
 import { jwksOf } from '../state/signing.ts';
 import type { Command } from './context.ts';
 

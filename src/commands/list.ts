@@ -1,11 +1,12 @@
 import { nextDue } from '../engine/decide.ts';
 import { recordOf } from '../engine/plan.ts';
 import { KeyturnError } from '../errors.ts';
+import { projectRoot } from '../here.ts';
 import { loadManifests } from '../manifests/load.ts';
 import { renderJson } from '../output/json.ts';
 import { renderTable } from '../output/tables.ts';
 import { promotedVersions } from '../reader.ts';
-import { projectRoot, type Session } from '../run.ts';
+import type { Session } from '../run.ts';
 import type { SecretRecord } from '../state/model.ts';
 import { type Command, type Context, sessionIfReadable } from './context.ts';
 

@@ -1,7 +1,7 @@
 import { armor, encrypt } from '../age/age.ts';
 import { KeyturnError } from '../errors.ts';
+import { projectRoot } from '../here.ts';
 import { loadProject } from '../manifests/project.ts';
-import { projectRoot } from '../run.ts';
 import { Secret } from '../secret.ts';
 import type { Command, Context } from './context.ts';
 import { readAll } from './files.ts';

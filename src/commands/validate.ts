@@ -1,5 +1,5 @@
+import { projectRoot } from '../here.ts';
 import { loadManifests } from '../manifests/load.ts';
-import { projectRoot } from '../run.ts';
 import type { Command } from './context.ts';
 
 /** `keyturn validate`: every manifest error at once; no key, no network. */

@@ -1,13 +1,13 @@
 /** Everything that a session needs, looked up and checked before anything is said to anybody: a clone and an identity. */
 import { bindingChange, boundTo, newPlaces } from '../engine/binding.ts';
 import { KeyturnError } from '../errors.ts';
+import { identityOf, projectRoot } from '../here.ts';
 import type { Host } from '../host.ts';
 import type { Access } from '../manifests/access.ts';
 import { hostLabel } from '../manifests/hosts.ts';
 import { loadManifests } from '../manifests/load.ts';
 import type { Login, RotatedSecret, Target } from '../manifests/model.ts';
 import { type Published, readPublished, type Wanted } from '../reader.ts';
-import { identityOf, projectRoot } from '../run.ts';
 import { Secret } from '../secret.ts';
 import { placeOf } from '../state/hosts.ts';
 import { resolveValue } from '../state/values.ts';
