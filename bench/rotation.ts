@@ -2,6 +2,7 @@ import { startMariadb } from '../test/servers/mysql.ts';
 import { findMariadb } from '../test/servers/mysql-installation.ts';
 import { sshdMissing, startSshd } from '../test/servers/sshd.ts';
 import { bareLoop } from './bare/run.ts';
+import { leftOut } from './left-out.ts';
 import { compare, type Row } from './measure.ts';
 import { adminPassword, makeProject, secrets, target } from './project.ts';
 import { pushes, rotationBytes } from './pushes.ts';
@@ -15,7 +16,7 @@ const others = (from: number, count: number): Map<string, string> =>
 
 /** Rotations of 1, 100 and 1,000 accounts against a bare loop; what they push, and what that adds to git. */
 export async function mysqlRotations(scratch: string): Promise<Row[]> {
-  if (!findMariadb()) return [];
+  if (!findMariadb()) return leftOut('mysql', 'MariaDB is not installed');
   const most = 1000;
   const server = await startMariadb({ options: ['--general-log=0'] });
   try {
@@ -59,7 +60,8 @@ export async function mysqlRotations(scratch: string): Promise<Row[]> {
 
 /** Rotations of 64 accounts of one host against a bare loop. */
 export async function sshRotations(scratch: string): Promise<Row[]> {
-  if (sshdMissing() !== null) return [];
+  const missing = sshdMissing();
+  if (missing !== null) return leftOut('ssh', missing);
   const count = 64;
   const server = await startSshd({ config: ['MaxStartups 100:30:200'] });
   try {

@@ -6,6 +6,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { awsRotations } from './aws.ts';
 import { isOver, type Row, ratio } from './measure.ts';
 import { mysqlRotations, sshRotations } from './rotation.ts';
 import { scale } from './scale.ts';
@@ -19,6 +20,7 @@ const parts: Record<string, (scratch: string) => Promise<Row[]>> = {
   sealing,
   mysql: mysqlRotations,
   ssh: sshRotations,
+  aws: awsRotations,
 };
 
 const wanted = process.argv.slice(2);

@@ -22,15 +22,18 @@ export const waves = <Item>(items: readonly Item[]): Item[][] =>
  * One push by git, with as many bytes as keyturn's: a file for each name and one for all of them together. The clone
  * is read from and the remote looked at again as every push must be that somebody else may have come before.
  */
-export function pushing(folder: string, remote: string): (names: readonly string[]) => Promise<void> {
+export function pushing(
+  folder: string,
+  remote: string,
+): (names: readonly string[], sizes?: { value: number; state: number }) => Promise<void> {
   const git = async (...args: string[]): Promise<string> =>
     (await run('git', ['-c', 'core.fsync=all', '-c', 'gc.auto=0', ...args], { cwd: folder })).stdout.trim();
   const branch = `bare-${randomBytes(6).toString('hex')}`;
   let tip = '';
-  return async (names) => {
+  return async (names, { value, state } = { value: 700, state: 500 + 250 * names.length }) => {
     const files = [
-      ...names.map((name) => ({ path: `values/${name}/${randomBytes(4).toString('hex')}.age`, size: 700 })),
-      { path: `state/${randomBytes(4).toString('hex')}.age`, size: 500 + 250 * names.length },
+      ...names.map((name) => ({ path: `values/${name}/${randomBytes(4).toString('hex')}.age`, size: value })),
+      { path: `state/${randomBytes(4).toString('hex')}.age`, size: state },
     ];
     const stream = [
       `commit refs/heads/${branch}\ncommitter bare <bare@localhost> now\ndata 4\nbare${tip === '' ? '' : `\nfrom ${tip}`}\n`,

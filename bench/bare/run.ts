@@ -7,7 +7,7 @@ import type { Run } from '../measure.ts';
  * its own, so that nobody's password is wrong for keyturn.
  */
 export async function bareLoop(
-  name: 'mysql' | 'ssh',
+  name: 'aws' | 'mysql' | 'ssh',
   job: object,
   accounts: Map<string, string>,
   count: number,

@@ -40,9 +40,11 @@ export interface Moto {
 
 const root = join(cache, 'moto');
 
+export const isMotoInstalled = (): boolean => existsSync(`${root}/usr/lib/python3/dist-packages/moto`);
+
 /** For `describe.skipIf`: says so out loud, and on CI it is an error, because there everything is installed. */
 export function isMotoMissing(): boolean {
-  if (existsSync(`${root}/usr/lib/python3/dist-packages/moto`)) return false;
+  if (isMotoInstalled()) return false;
   const line = 'moto: not installed: its tests are SKIPPED; run test/servers/install.sh';
   if (process.env.CI) throw new Error(line);
   process.stderr.write(`\n!!! ${line}\n\n`);
