@@ -1,8 +1,10 @@
 /** The one door to age: whole files in memory; X25519, hybrid post-quantum and SSH keys. Loads the library on first use. */
 import { KeyturnError } from '../errors.ts';
 import { Secret } from '../secret.ts';
-import { isBech32 } from './bech32.ts';
+import { fromBech32 } from './bech32.ts';
 import { parseSshPublic, sshIdentity, sshProblem, sshPublicOf, sshPublicText, sshRecipient } from './ssh.ts';
+import type { AgeIdentity, AgeRecipient } from './stanza.ts';
+import { newX25519Identity, x25519Identity, x25519Recipient, x25519RecipientOf } from './x25519.ts';
 
 export { fingerprint } from './fingerprint.ts';
 
@@ -22,14 +24,34 @@ export async function encrypt(plain: Uint8Array, recipients: string[]): Promise<
       hint: 'list at least one age recipient under spec.reconcilers in keyturn.yaml',
     });
   }
-  const { Encrypter, Stanza } = await load();
+  const { Encrypter } = await load();
   const encrypter = new Encrypter();
-  for (const recipient of unique) {
-    const problem = recipientProblem(recipient);
-    if (problem !== null) throw new KeyturnError('recipient', problem, { hint: recipientHint });
-    encrypter.addRecipient(isSsh(recipient) ? sshRecipient(recipient, Stanza) : recipient);
-  }
+  for (const recipient of unique) encrypter.addRecipient(recipientFor(recipient));
   return wholeOf(await encrypter.encrypt(streamOf(plain)));
+}
+
+/** Taken apart once: a run seals a thousand values to the same few. What is no object is left to the library. */
+const knownRecipients = new Map<string, AgeRecipient | string>();
+const knownIdentities = new WeakMap<Secret, AgeIdentity | string>();
+
+function recipientFor(text: string): AgeRecipient | string {
+  const known = knownRecipients.get(text);
+  if (known !== undefined) return known;
+  const problem = recipientProblem(text);
+  if (problem !== null) throw new KeyturnError('recipient', problem, { hint: recipientHint });
+  const made = isSsh(text) ? sshRecipient(text) : text.startsWith('age1pq1') ? text : x25519Recipient(text);
+  knownRecipients.set(text, made);
+  return made;
+}
+
+/** Throws for what is no identity. */
+function identityFor(identity: Secret): AgeIdentity | string {
+  const known = knownIdentities.get(identity);
+  if (known !== undefined) return known;
+  const text = identity.reveal();
+  const made = isPem(text) ? sshIdentity(text) : isHybrid(text) ? text : x25519Identity(text);
+  knownIdentities.set(identity, made);
+  return made;
 }
 
 /** Streams in and out: what the library makes of bytes goes through `Response`, which takes 27 ms to load. */
@@ -59,8 +81,7 @@ export async function decrypt(bytes: Uint8Array, identities: Secret[], place: st
   const decrypter = new Decrypter();
   for (const identity of identities) {
     try {
-      const text = identity.reveal();
-      decrypter.addIdentity(isPem(text) ? sshIdentity(text) : text);
+      decrypter.addIdentity(identityFor(identity));
     } catch {
       throw malformedIdentity();
     }
@@ -117,8 +138,9 @@ export const isAgeFile = (bytes: Uint8Array): boolean =>
 const startsWith = (bytes: Uint8Array, text: string): boolean =>
   Buffer.from(bytes.subarray(0, text.length)).toString('latin1') === text;
 
-/** Identities are `AGE-SECRET-KEY-…`, or the PKCS #8 PEM of an SSH key. */
+/** Identities are `AGE-SECRET-KEY-1…`, `AGE-SECRET-KEY-PQ-1…`, or the PKCS #8 PEM of an SSH key. */
 const isPem = (identity: string): boolean => identity.startsWith('-----BEGIN ');
+const isHybrid = (identity: string): boolean => identity.startsWith('AGE-SECRET-KEY-PQ-1');
 
 const isSsh = (recipient: string): boolean => recipient.startsWith('ssh-');
 
@@ -130,20 +152,18 @@ export function plainRecipient(text: string): string {
 
 /** The public recipient (`age1…`, `age1pq1…`, `ssh-…`) of an identity. */
 export async function recipientOf(identity: Secret): Promise<string> {
-  const { identityToRecipient } = await load();
   try {
     const text = identity.reveal();
-    return isPem(text) ? sshPublicOf(text) : await identityToRecipient(text);
+    if (isPem(text)) return sshPublicOf(text);
+    if (isHybrid(text)) return await (await load()).identityToRecipient(text);
+    return x25519RecipientOf(text);
   } catch {
     throw malformedIdentity();
   }
 }
 
 /** A fresh X25519 identity. */
-export async function generateIdentity(): Promise<Secret> {
-  const { generateX25519Identity } = await load();
-  return new Secret(await generateX25519Identity());
-}
+export const generateIdentity = (): Secret => new Secret(newX25519Identity());
 
 /** What a person should do about any `recipientProblem`. */
 export const recipientHint =
@@ -156,7 +176,7 @@ export function recipientProblem(text: string): string | null {
     return 'is a private key where a public one (ssh-ed25519 …) belongs';
   if (/^(ssh|ecdsa|sk)-/.test(text)) return sshProblem(text);
   if (!text.startsWith('age1')) return 'is not an age recipient (age1…) or SSH public key (ssh-…)';
-  if (isBech32(text, 'age', 32) || isBech32(text, 'age1pq', 1216)) return null;
+  if (fromBech32(text, 'age', 32) ?? fromBech32(text, 'age1pq', 1216)) return null;
   if (!text.startsWith('age1pq1') && text.indexOf('1', 4) > 0)
     return 'needs an age plugin, which is not supported';
   return 'is mistyped or cut off';

@@ -4,8 +4,6 @@
  */
 import {
   constants,
-  createCipheriv,
-  createDecipheriv,
   createHash,
   createPrivateKey,
   createPublicKey,
@@ -15,21 +13,17 @@ import {
   publicEncrypt,
   randomBytes,
 } from 'node:crypto';
+import {
+  type AgeIdentity,
+  type AgeRecipient,
+  shareIn,
+  unpadded,
+  unwrap,
+  wrap,
+  wrappingKey,
+} from './stanza.ts';
 
-/** What the library of age asks of a recipient and an identity that it does not know itself. */
-export interface SshRecipient {
-  wrapFileKey(fileKey: Uint8Array): Promise<AgeStanza[]>;
-}
-export interface SshIdentity {
-  unwrapFileKey(stanzas: AgeStanza[]): Promise<Uint8Array | null>;
-}
-export interface AgeStanza {
-  readonly args: string[];
-  readonly body: Uint8Array;
-}
-type MakeStanza = new (args: string[], body: Uint8Array) => AgeStanza;
-
-const ed25519Label = Buffer.from('age-encryption.org/v1/ssh-ed25519');
+const ed25519Label = 'age-encryption.org/v1/ssh-ed25519';
 const rsaLabel = Buffer.from('age-encryption.org/v1/ssh-rsa');
 /** Shorter RSA keys are refused, as age does. */
 const leastRsaBits = 2048;
@@ -79,31 +73,28 @@ export function sshPublicOf(pem: string): string {
   return spelled('ssh-rsa', numbers);
 }
 
-export function sshRecipient(text: string, Stanza: MakeStanza): SshRecipient {
+export function sshRecipient(text: string): AgeRecipient {
   const key = parseSshPublic(text);
   if (!key) throw new Error('not an SSH public key');
   return {
     async wrapFileKey(fileKey) {
       if (key.type === 'ssh-rsa') {
         const body = publicEncrypt({ key: key.key, ...oaep }, fileKey);
-        return [new Stanza([key.type, tagOf(key.wire)], new Uint8Array(body))];
+        return [{ args: [key.type, tagOf(key.wire)], body: new Uint8Array(body) }];
       }
       const { ed25519, x25519 } = await curves();
       const theirs = ed25519.utils.toMontgomery(key.point);
       const ephemeral = randomBytes(32);
       const share = x25519.getPublicKey(ephemeral);
       const shared = x25519.getSharedSecret(tweak(key.wire), x25519.getSharedSecret(ephemeral, theirs));
-      const cipher = createCipheriv('chacha20-poly1305', wrapping(shared, share, theirs), zeroNonce, {
-        authTagLength: 16,
-      });
-      const body = Buffer.concat([cipher.update(fileKey), cipher.final(), cipher.getAuthTag()]);
-      return [new Stanza([key.type, tagOf(key.wire), unpadded(share)], new Uint8Array(body))];
+      const body = wrap(fileKey, wrappingKey(shared, share, theirs, ed25519Label));
+      return [{ args: [key.type, tagOf(key.wire), unpadded(share)], body }];
     },
   };
 }
 
 /** `pem`: unencrypted PKCS #8 of an Ed25519 or RSA key. A stanza for it that is broken throws. */
-export function sshIdentity(pem: string): SshIdentity {
+export function sshIdentity(pem: string): AgeIdentity {
   const secret = createPrivateKey(pem);
   const key = parseSshPublic(sshPublicOf(pem));
   if (!key) throw new Error('not an SSH key');
@@ -129,24 +120,20 @@ async function openEd25519(
   secret: KeyObject,
   args: string[],
   body: Uint8Array,
-): Promise<Buffer> {
-  const share = Buffer.from(args[2] ?? '', 'base64');
-  if (args.length !== 3 || share.length !== 32 || unpadded(share) !== args[2] || body.length !== 32)
-    throw new Error('malformed SSH stanza');
+): Promise<Uint8Array> {
+  if (args.length !== 3) throw new Error('malformed SSH stanza');
+  const share = shareIn(args[2]);
   const { ed25519, x25519 } = await curves();
   const seed = Buffer.from(secret.export({ format: 'jwk' }).d ?? '', 'base64url');
   const ours = ed25519.utils.toMontgomery(key.point);
   const scalar = ed25519.utils.toMontgomerySecret(seed);
   const shared = x25519.getSharedSecret(tweak(key.wire), x25519.getSharedSecret(scalar, share));
-  const cipher = createDecipheriv('chacha20-poly1305', wrapping(shared, share, ours), zeroNonce, {
-    authTagLength: 16,
-  });
-  cipher.setAuthTag(body.subarray(16));
-  return Buffer.concat([cipher.update(body.subarray(0, 16)), cipher.final()]);
+  const fileKey = unwrap(body, wrappingKey(shared, share, ours, ed25519Label));
+  if (fileKey === null) throw new Error('malformed SSH stanza');
+  return fileKey;
 }
 
 const oaep = { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256', oaepLabel: rsaLabel };
-const zeroNonce = Buffer.alloc(12);
 
 const curves = () => import('@noble/curves/ed25519.js');
 
@@ -154,12 +141,7 @@ const curves = () => import('@noble/curves/ed25519.js');
 const tweak = (wire: Buffer): Uint8Array =>
   new Uint8Array(hkdfSync('sha256', Buffer.alloc(0), wire, ed25519Label, 32));
 
-const wrapping = (shared: Uint8Array, share: Uint8Array, theirs: Uint8Array): Buffer =>
-  Buffer.from(hkdfSync('sha256', shared, Buffer.concat([share, theirs]), ed25519Label, 32));
-
 const tagOf = (wire: Buffer): string => unpadded(createHash('sha256').update(wire).digest().subarray(0, 4));
-
-const unpadded = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64').replace(/=+$/, '');
 
 /** The length-prefixed strings that make up an SSH public key; null when something is over or missing. */
 function fieldsOf(wire: Buffer): Buffer[] | null {

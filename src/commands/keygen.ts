@@ -14,7 +14,7 @@ export const keygen: Command<[{ out?: string | undefined; reader: boolean; name:
       hint: 'write it to a file with --out FILE, or pipe it where it belongs',
     });
   if (reader) {
-    const identity = await generateIdentity();
+    const identity = generateIdentity();
     const recipient = await recipientOf(identity);
     const text = `# keyturn reader identity\n# recipient: ${recipient}\n${identity.reveal()}\n`;
     if (out === undefined) console.value(text);

@@ -184,7 +184,7 @@ export async function generateBundle(
       hint: 'use up to 64 letters, digits, `.`, `_`, `@` or `-`, e.g. ci-1',
     });
   }
-  const age = await generateIdentity();
+  const age = generateIdentity();
   const recipient = await recipientOf(age);
   const { seed, publicKey: shown } = generateSeed();
   const trustLine = `KEYTURN-TRUST-1 ${kid} ${shown}`;

@@ -119,7 +119,7 @@ describe('recipients', () => {
   });
 
   it('says what a text is instead, without repeating it', async () => {
-    const secret = (await generateIdentity()).reveal();
+    const secret = generateIdentity().reveal();
     expect(recipientProblem(secret)).toContain('secret key');
     expect(recipientProblem(secret)).not.toContain(secret.slice(20));
     expect(recipientProblem('ssh-ed25519 AAAA')).toContain('mistyped');

@@ -31,7 +31,7 @@ export async function person(kid: string, trusts: { trustLine: string }[] = []):
 export async function reader(
   trusts: { trustLine: string }[] = [],
 ): Promise<{ identity: Identity; recipient: string }> {
-  const secret = await generateIdentity();
+  const secret = generateIdentity();
   const lines = [secret.reveal(), ...trusts.map((other) => other.trustLine)];
   const identity = await parseIdentity(lines.join('\n'), 'reader');
   return { identity, recipient: identity.recipients[0] ?? '' };
