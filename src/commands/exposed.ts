@@ -4,9 +4,8 @@ import { fingerprint } from '../age/fingerprint.ts';
 import { type ExitCode, KeyturnError } from '../errors.ts';
 import { renderJson } from '../output/json.ts';
 import { renderTable } from '../output/tables.ts';
-import type { Segment } from '../state/journal.ts';
 import type { State } from '../state/model.ts';
-import { walkHistory } from '../state/walk.ts';
+import { type Walked, walkHistory } from '../state/walk.ts';
 import { type Context, quietSession } from './context.ts';
 import { minute } from './list.ts';
 
@@ -67,10 +66,10 @@ function fingerprintOf(recipient: string): string {
 }
 
 /** Sorted by secret, then version. */
-function exposures(fp: string, segments: readonly Segment[], state: State): Exposure[] {
+function exposures(fp: string, segments: readonly Walked[], state: State): Exposure[] {
   const found = new Map<string, Exposure>();
-  for (const { at, put } of segments)
-    for (const record of Object.values(put))
+  for (const { at, records } of segments)
+    for (const record of records.values())
       for (const [v, version] of Object.entries(record.versions)) {
         const key = `${record.uid}/${v}`;
         const knows = [...version.readers, ...(version.formerReaders ?? [])].includes(fp);

@@ -21,12 +21,12 @@ export const history: Command<[string]> = async (context, name) => {
   const { uid } = findRecord(session, name);
   const entries: Entry[] = [];
   let before: SecretRecord | undefined;
-  for (const { serial, at, by, put } of await walkHistory(
+  for (const { serial, at, by, records } of await walkHistory(
     session.repository,
     session.ledger.tip,
     session.identity,
   )) {
-    const after = put[uid];
+    const after = records.get(uid);
     if (!after) continue;
     const what = difference(before, after);
     if (what !== '') entries.push({ serial, at, by, what });

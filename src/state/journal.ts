@@ -3,16 +3,13 @@
  * naming the digest of the one before. Reading is strict, because the state decides what is set at targets:
  * whatever `append` would not have written is refused, and nothing is repaired on the way.
  */
-import canonicalize from 'canonicalize';
-import { damaged } from '../age/age.ts';
 import { fingerprint } from '../age/fingerprint.ts';
 import { KeyturnError } from '../errors.ts';
 import type { Write } from '../git/contract.ts';
 import type { Identity } from './identity.ts';
 import type { SecretRecord, State } from './model.ts';
-import { idPattern, instant, recordProblem, sha256 } from './record-shape.ts';
-import { digest, misplaced, open, seal, tampered } from './sealed.ts';
-import { listOf, mapOf, objectOf, oneOf, text, whole } from './shape.ts';
+import { digest, misplaced, seal, tampered } from './sealed.ts';
+import { changes, openSegment, type Segment, segmentProblem, step } from './segment.ts';
 import type { Signer } from './signing.ts';
 
 export interface Folded {
@@ -30,47 +27,15 @@ export interface Folded {
   };
 }
 
-/** `put` replaces whole records; `drop` names uids, absent ones included. No uid in both. */
+/** `put` are records as they become; `drop` names uids, absent ones included. No uid in both. */
 export interface JournalChange {
   put: SecretRecord[];
-  drop: string[];
-}
-
-export interface Segment {
-  fmt: number;
-  purpose: 'state';
-  repo: string;
-  serial: number;
-  /** Digest of the file before; empty for the very first. */
-  prev: string;
-  kind: 'segment' | 'snapshot';
-  /** ISO time. */
-  at: string;
-  /** Who wrote it, for the history. */
-  by: string;
-  /** Fingerprints that it is sealed to, sorted: age files do not name them. */
-  readers: string[];
-  put: Record<string, SecretRecord>;
   drop: string[];
 }
 
 /** Segments after which the next push writes a snapshot. */
 const longestTail = 64;
 const lastSerial = 99_999_999;
-
-const shape = objectOf<Segment>({
-  fmt: whole(1),
-  purpose: oneOf('state'),
-  repo: text(idPattern),
-  serial: whole(1),
-  prev: (value, at) => (value === '' ? null : sha256(value, at)),
-  kind: oneOf('segment', 'snapshot'),
-  at: instant,
-  by: text(),
-  readers: listOf(text(/^fp:[0-9a-f]{16}$/)),
-  put: mapOf(idPattern, recordProblem),
-  drop: listOf(text(idPattern)),
-});
 
 /** `state/00000041.age`. */
 export const segmentPath = (serial: number): string => `state/${String(serial).padStart(8, '0')}.age`;
@@ -105,7 +70,7 @@ export async function fold(files: ReadonlyMap<string, Uint8Array>, identity: Ide
       throw misplaced(path, 'belongs to the state of another repository');
     if (index > 0 && segment.prev !== state.head)
       throw tampered(path, 'does not follow from the file before it');
-    applyTo(records, segment, path);
+    step(records, segment, path);
     folded = {
       state: { repo: segment.repo, serial: segment.serial, head: digest(bytes), records: {} },
       tail: longer(folded.tail, segment, path, bytes.length),
@@ -141,7 +106,6 @@ export async function append(
       hint: 'start a new repository',
     });
   }
-  const put = Object.fromEntries(change.put.map((record) => [record.uid, record]));
   const drop = [...new Set(change.drop)].sort();
   const readers = [...new Set(recipients.map(fingerprint))].sort();
   const isSnapshot =
@@ -159,18 +123,17 @@ export async function append(
     at: at.toISOString(),
     by,
     readers,
-    put,
+    put: Object.fromEntries(change.put.map((record) => [record.uid, record])),
     drop,
   };
-  const wrong = change.put.length === Object.keys(put).length ? shape(draft, 'segment') : 'segment.put';
+  const wrong =
+    change.put.length === Object.keys(draft.put).length ? segmentProblem(draft, 'segment') : 'segment.put';
   if (wrong !== null) throw new Error(`append of a malformed change: ${wrong}`);
   const records = new Map(Object.entries(state.records));
-  for (const record of change.put) put[record.uid] = asWritten(record);
-  applyTo(records, draft, segmentPath(serial));
+  const segment: Segment = { ...draft, fmt: 2, ...changes(records, change.put) };
+  step(records, segment, segmentPath(serial));
   const all = sorted(records);
-  const { fmt: _, ...contents } = isSnapshot
-    ? { ...draft, kind: 'snapshot' as const, put: all, drop: [] }
-    : draft;
+  const contents: Segment = isSnapshot ? { ...draft, kind: 'snapshot', put: all, drop: [] } : segment;
   const bytes = await seal({ ...contents }, { recipients, signer });
   const path = segmentPath(serial);
   const removed = isSnapshot ? tail.paths.map((old) => ({ path: old, bytes: null })) : [];
@@ -207,34 +170,6 @@ function journalNames(paths: string[]): { path: string; serial: number }[] {
   return names;
 }
 
-/** One file of the journal by itself: signature, place and shape, but not its link to the one before. */
-export async function openSegment(
-  bytes: Uint8Array,
-  of: { path: string; serial: number; identity: Identity },
-): Promise<{ segment: Segment; bytes: Uint8Array }> {
-  const { path: place, serial, identity } = of;
-  const { envelope } = await open(bytes, { identity, place, expect: { purpose: 'state', serial } });
-  const wrong = shape(envelope, 'state');
-  if (wrong !== null) throw damaged(place, `does not hold what keyturn writes, at ${wrong}`);
-  const segment = envelope as unknown as Segment;
-  const uid = Object.keys(segment.put).find((key) => segment.put[key]?.uid !== key);
-  if (uid !== undefined) throw damaged(place, `does not hold what keyturn writes, at state.put.${uid}.uid`);
-  return { segment, bytes };
-}
-
-function applyTo(records: Map<string, SecretRecord>, segment: Segment, place: string): void {
-  for (const uid of segment.drop) {
-    if (Object.hasOwn(segment.put, uid)) throw damaged(place, `drops and writes the record ${uid}`);
-    records.delete(uid);
-  }
-  for (const [uid, record] of Object.entries(segment.put)) records.set(uid, record);
-  const names = new Set(Array.from(records.values(), (record) => record.name));
-  if (names.size !== records.size) throw damaged(place, 'gives two records the same name');
-}
-
 function sorted(records: Map<string, SecretRecord>): Record<string, SecretRecord> {
   return Object.fromEntries([...records].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
-
-/** What reading it back will give: nothing shared with the caller, no absent field left as undefined. */
-const asWritten = (record: SecretRecord): SecretRecord => JSON.parse(canonicalize(record) ?? '');

@@ -11,8 +11,9 @@ import { KeyturnError } from '../errors.ts';
 import type { Identity } from './identity.ts';
 import { isKid, isSignedBy, type Signer } from './signing.ts';
 
-/** Newest format that this version reads, and the one it writes. */
-export const format = 1;
+/** Formats that this version reads. What is new in the second: segments of the journal with edits. */
+export type Format = 1 | 2;
+const newest = 2;
 
 /** Bytes: of an encrypted file, and of its plaintext after decompression. */
 export const sizeLimit = 64 * 1024 * 1024;
@@ -23,11 +24,13 @@ export type Purpose = 'state' | 'version' | 'spool';
 export interface Contents {
   purpose: Purpose;
   repo: string;
+  /** The first unless said otherwise: what an older keyturn can read says so. */
+  fmt?: Format;
   [field: string]: unknown;
 }
 
 export interface Envelope extends Contents {
-  fmt: typeof format;
+  fmt: Format;
 }
 
 export interface Opened {
@@ -51,7 +54,7 @@ export async function seal(
   options: { recipients: string[]; signer: Signer; padTo?: number },
 ): Promise<Uint8Array> {
   const { recipients, signer, padTo } = options;
-  const body = { ...contents, fmt: format, ...(padTo === undefined ? {} : { pad: '' }) };
+  const body = { fmt: 1, ...contents, ...(padTo === undefined ? {} : { pad: '' }) };
   if (padTo !== undefined) {
     const length = utf8({ ...body, sig: { kid: signer.kid, ed25519: '-'.repeat(signatureLength) } }).length;
     Object.assign(body, { pad: '0'.repeat((padTo - (length % padTo)) % padTo) });
@@ -143,7 +146,7 @@ function parse(
     );
   }
   if (!isObject(parsed)) throw damaged(place, 'does not hold what keyturn writes');
-  if (typeof parsed.fmt === 'number' && parsed.fmt > format) {
+  if (typeof parsed.fmt === 'number' && parsed.fmt > newest) {
     throw new KeyturnError(place, 'was written by a newer keyturn', {
       code: 'NEWER_FORMAT',
       hint: 'upgrade keyturn; nothing was changed',
@@ -187,7 +190,7 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const isEnvelope = (value: Record<string, unknown>): value is Envelope =>
-  value.fmt === format &&
+  (value.fmt === 1 || value.fmt === 2) &&
   (value.purpose === 'state' || value.purpose === 'version' || value.purpose === 'spool') &&
   typeof value.repo === 'string';
 

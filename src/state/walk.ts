@@ -2,21 +2,27 @@
 import { KeyturnError } from '../errors.ts';
 import type { Tip } from '../git/contract.ts';
 import type { Identity } from './identity.ts';
-import { openSegment, type Segment } from './journal.ts';
+import type { SecretRecord } from './model.ts';
 import { digest, tampered } from './sealed.ts';
+import { openSegment, type Segment, step } from './segment.ts';
 
 /** What the walk needs of git. */
 export interface History {
   everAdded(tip: Tip, folder: string): Promise<Map<string, Uint8Array>>;
 }
 
+/** A segment, with the records that it wrote or changed as they were from then on. */
+export type Walked = Omit<Segment, 'put' | 'patch'> & { records: ReadonlyMap<string, SecretRecord> };
+
 /**
- * Oldest first. In a shallow clone the walk begins where the history does. Throws KeyturnError (exit 3) at the
- * first segment that is missing, not signed by a trusted key, or not linked to the one before.
+ * Oldest first. In a shallow clone the walk begins where the history does: its oldest commit still has the snapshot
+ * that was the newest then. Throws KeyturnError (exit 3) at the first segment that is missing, not signed by a trusted
+ * key, not linked to the one before, or not what `append` writes after that.
  */
-export async function walkHistory(history: History, tip: Tip, identity: Identity): Promise<Segment[]> {
+export async function walkHistory(history: History, tip: Tip, identity: Identity): Promise<Walked[]> {
   const files = [...(await history.everAdded(tip, 'state'))].sort(([a], [b]) => (a < b ? -1 : 1));
-  const segments: Segment[] = [];
+  const segments: Walked[] = [];
+  const records = new Map<string, SecretRecord>();
   let head: string | null = null;
   for (const [path, bytes] of files) {
     const serial = Number(/^state\/(\d{8})\.age$/.exec(path)?.[1] ?? 0);
@@ -35,7 +41,10 @@ export async function walkHistory(history: History, tip: Tip, identity: Identity
       throw tampered(path, `follows serial ${before.serial}: some are missing`);
     if (head !== null && opened.prev !== head)
       throw tampered(path, 'does not follow from the file before it');
-    segments.push(opened);
+    if (!before && opened.kind !== 'snapshot')
+      throw tampered(path, 'is the oldest file of the state, but no snapshot: older ones are missing');
+    const { put: _, patch: __, ...segment } = opened;
+    segments.push({ ...segment, records: step(records, opened, path) });
     head = digest(bytes);
   }
   return segments;

@@ -1,7 +1,7 @@
 /** Is what the target accepts and what the remote holds still what the protocol promises (§0)? */
 import type { Result } from '../../src/engine/model.ts';
-import { openSegment } from '../../src/state/journal.ts';
 import type { SecretRecord } from '../../src/state/model.ts';
+import { openSegment, step } from '../../src/state/segment.ts';
 import { versionOf } from '../../src/state/transitions.ts';
 import {
   currentPath,
@@ -46,10 +46,7 @@ function journal({ remote }: Universe): Promise<Opened[]> {
 /** What the remote's tree folds to. */
 export async function recorded(world: Universe): Promise<SecretRecord[]> {
   const records = new Map<string, SecretRecord>();
-  for (const { put, drop } of await journal(world)) {
-    for (const uid of drop) records.delete(uid);
-    for (const [uid, record] of Object.entries(put)) records.set(uid, record);
-  }
+  for (const segment of await journal(world)) step(records, segment, 'the journal');
   return [...records.values()];
 }
 

@@ -4,6 +4,7 @@ import { fingerprint } from '../../src/age/fingerprint.ts';
 import { append, fold, segmentPath } from '../../src/state/journal.ts';
 import type { SecretRecord } from '../../src/state/model.ts';
 import { digest } from '../../src/state/sealed.ts';
+import { openSegment } from '../../src/state/segment.ts';
 import { ci, empty, type Files, journal, options, push, withNewcomer } from './journals.ts';
 import { reader, record, refusal } from './people.ts';
 
@@ -125,6 +126,19 @@ describe('fold and append', () => {
     expect((segment?.length ?? 0) * 3).toBeLessThan(snapshot?.length ?? 0);
   });
 
+  it('writes new records whole, of others what changed, and nothing of what is as it was', async () => {
+    const { files, folded } = await journal(2);
+    const put = [record('S1', { current: 1, target: 'else' }), record('S2'), record('NEW')];
+    await push(files, folded, { put });
+    const path = segmentPath(4);
+    const { segment } = await openSegment(files.get(path) ?? new Uint8Array(), {
+      ...{ path, serial: 4, identity: ci.identity },
+    });
+    expect(segment.fmt).toBe(2);
+    expect(segment.put).toEqual({ NEW: record('NEW') });
+    expect(segment.patch).toEqual({ S1: [[['target'], 'else']] });
+  });
+
   it('refuses a ninth digit and a malformed change', async () => {
     const folded = await push(new Map(), await empty(), { put: [record('A')] });
     const full = { ...folded, state: { ...folded.state, serial: 99_999_999 } };
@@ -141,7 +155,8 @@ describe('fold and append', () => {
         'append of a malformed change',
       );
     }
-    const both = refusal(() => append(folded, { put: [record('A')], drop: ['A'] }, options()));
-    expect((await both).what).toContain('drops and writes');
+    await expect(append(folded, { put: [record('A')], drop: ['A'] }, options())).rejects.toThrow(
+      'append of a malformed change: segment.drop',
+    );
   });
 });

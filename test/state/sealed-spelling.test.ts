@@ -96,7 +96,7 @@ describe('one spelling only', () => {
 
   it('says that a newer format is newer', async () => {
     const honest = await inside(await sealed(ci));
-    for (const fmt of [2, 99]) {
+    for (const fmt of [3, 99]) {
       const error = await refusal(async () =>
         opened(await outside(canonicalize({ ...honest, fmt, sig: 'new' }) ?? '')),
       );

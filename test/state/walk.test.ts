@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { fold } from '../../src/state/journal.ts';
 import { walkHistory } from '../../src/state/walk.ts';
-import { ci, empty, type Files, journal, options, push } from './journals.ts';
+import { ballast, ci, empty, type Files, journal, options, push, withNewcomer } from './journals.ts';
 import { person, reader, record, refusal, words } from './people.ts';
 
 /** As git's history has them: every file that was ever added, snapshots and what they replaced. */
@@ -21,7 +21,7 @@ describe('the history of the state', () => {
       [4, 'segment', 'test:runner'],
       [5, 'segment', 'test:runner'],
     ]);
-    expect(Object.keys(segments[2]?.put ?? {})).toEqual(['S2']);
+    expect([...(segments[2]?.records.keys() ?? [])]).toEqual(['S2']);
   });
 
   test('is empty before the first', async () => {
@@ -46,9 +46,24 @@ describe('the history of the state', () => {
     expect(Object.keys((await fold(files, ci.identity)).state.records)).toEqual(['A', 'B', 'C']);
   });
 
-  test('begins where a shallow clone does', async () => {
-    const shallow = new Map([...whole].filter(([name]) => name >= path(3)));
-    expect((await walk(shallow)).map(({ serial }) => serial)).toEqual([3, 4, 5]);
+  test('shows records whole, also where a segment holds no more than what changed', async () => {
+    const files: Files = new Map();
+    const first = await push(files, await empty(), { put: [record('A'), ...ballast()] });
+    await push(files, first, { put: [record('A', { target: 'new' })] });
+    const [, second] = await walk(files);
+    expect(Object.fromEntries(second?.records ?? [])).toEqual({ A: record('A', { target: 'new' }) });
+  });
+
+  test('begins where a shallow clone does, at the snapshot that its oldest commit has', async () => {
+    const files: Files = new Map();
+    let folded = await push(files, await empty(), { put: ballast() });
+    const old = new Map(files);
+    folded = await push(files, folded, { put: [record('A')] }, withNewcomer);
+    await push(files, folded, { put: [record('A', { target: 'new' })] }, withNewcomer);
+    expect((await walk(new Map([...old, ...files]))).map(({ serial }) => serial)).toEqual([1, 2, 3]);
+    const shallow = await walk(files);
+    expect(shallow.map(({ serial }) => serial)).toEqual([2, 3]);
+    expect(shallow[1]?.records.get('A')).toEqual(record('A', { target: 'new' }));
   });
 
   test('begins where the reader was let in', async () => {
@@ -64,6 +79,12 @@ describe('the history of the state', () => {
 
 describe('is refused when', () => {
   const without = (serial: number): Files => new Map([...whole].filter(([name]) => name !== path(serial)));
+
+  test('the oldest segment is no snapshot', async () => {
+    const error = await refusal(() => walk(without(1)));
+    expect(error).toMatchObject({ exit: 3, code: 'TAMPERED' });
+    expect(words(error)).toContain(`${path(2)}: tampered: is the oldest file of the state, but no snapshot`);
+  });
 
   test('a segment in between is missing', async () => {
     const error = await refusal(() => walk(without(3)));
