@@ -19,6 +19,8 @@ export type Answer =
   /** Not asked, with the reason as a phrase. */
   | { r: 'skipped'; record: SecretRecord | undefined; detail: string };
 
+/** Codes of probes that did not take place, here or ever. */
+const nobody = new Set(['NO_LOGIN', 'NO_VERIFY']);
 /** How long an account that may be locked is left alone. */
 const probingPause = 24 * 3_600_000;
 
@@ -45,7 +47,7 @@ export async function askCurrent(secret: RotatedSecret, desired: Desired, world:
   if (secret.hosts !== undefined) return { r: 'asked', record, probe: together(answers) };
   const [only] = answers;
   // nobody but a person can log in there: no answer is no news
-  if (only?.probe.code === 'NO_LOGIN') return skipped(only.probe.detail);
+  if (only && nobody.has(only.probe.code)) return skipped(only.probe.detail);
   return only ? { r: 'asked', record, probe: only.probe } : skipped('has no version there');
 }
 

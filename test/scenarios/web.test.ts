@@ -99,3 +99,17 @@ test('a value that the rotator makes is recorded before it is current', async ()
   expect(world.git(me.clone, 'log', '--format=%s', 'origin/main')).toContain('keyturn: record app/mailer v2');
   expect(readFileSync(`${me.clone}/ca.pem`, 'utf8')).toBe(example.caPem);
 });
+
+test('a rotator that verifies nothing is not asked, and that is no failure', async () => {
+  const { world, me } = await stage({ plain: '  replays: true\n  verify: { every: 1d }\n' }, ['plain']);
+  const first = await world.run(me, ['apply', '--yes']);
+  expect(first.code, first.stderr).toBe(0);
+  const verified = await world.run(me, ['verify']);
+  expect([verified.code, verified.stdout]).toEqual([
+    0,
+    expect.stringMatching(/plain +v1 +skipped +the rotator has no operation to verify a value/),
+  ]);
+  const tip = world.tip();
+  const checked = await world.run(me, ['apply', '--yes'], { offset: 2 * 86_400_000 });
+  expect([checked.code, world.tip() === tip], checked.stderr).toEqual([0, true]);
+});
