@@ -54,8 +54,6 @@ export async function aws(world: World, moto: Moto): Promise<Part> {
     server: 'moto (AWS)',
     members,
     manifests: { 'manifests/aws.yaml': manifests.join('---\n') },
-    logs: [],
-    pids: [],
     stop: async () => {
       await proxy.stop();
       await moto.stop();

@@ -88,7 +88,6 @@ export async function database(world: World, server: DatabaseServer): Promise<Pa
     members,
     manifests: { [`manifests/${kind}.yaml`]: manifests.join('---\n') },
     logs: [server.logFile],
-    pids: [],
     stop: () => server.stop(),
   };
 }

@@ -16,6 +16,13 @@ export interface Member {
   overlap: boolean;
   /** By the plain client, without a line of ours. */
   accepts(kept: Kept): Promise<boolean>;
+  /**
+   * Of a target that makes the values: whether it gives out again what is not recorded yet. While it does, nothing
+   * that is recorded need work.
+   */
+  again?(record: SecretRecord): boolean;
+  /** Its target keeps an answer for a day: by then a run must have lived. */
+  daily?: true;
   /** What the target holds for it that the record does not explain. */
   strays(record: SecretRecord, accepted: number): Promise<string[]>;
 }
@@ -27,10 +34,19 @@ export interface Fleet {
   logs: string[];
   /** Where the process of a remote host is, for the leak scan. */
   pids: [string, number][];
+  /** What every process needs to reach the servers; nothing secret. */
+  env: NodeJS.ProcessEnv;
+  /** Says to servers that read the time how many milliseconds the machines' clocks are ahead. */
+  clock(ahead: number): void;
+  /** What a server was sent that no client of ours may send. */
+  violations(): string[];
   stop(): Promise<void>;
 }
 
-export interface Part extends Omit<Fleet, 'stop' | 'servers'> {
+/** Real servers keep no list of wrong requests, and have the time of this machine. */
+export interface Part
+  extends Pick<Fleet, 'members' | 'manifests'>,
+    Partial<Pick<Fleet, 'logs' | 'pids' | 'env' | 'clock' | 'violations'>> {
   server: string;
   stop(): Promise<unknown>;
 }

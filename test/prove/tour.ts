@@ -29,6 +29,8 @@ export class Tour {
   readonly #observer: Machine;
   /** Records as they were when they last were well. */
   readonly #well = new Map<string, string>();
+  /** Who must have a run that lives before a day is over. */
+  #daily = new Set<string>();
   /** Milliseconds that the machines' clocks are ahead. */
   #ahead = 0;
   /** Milliseconds that rotating everything takes here. */
@@ -53,7 +55,7 @@ export class Tour {
     this.#world.commit(this.#first, this.#fleet.manifests);
     const run = await this.#run(this.#first, ['apply', '--yes', '--force']);
     if (run.code !== 0) throw new Error(`the first apply: exit ${run.code}\n${run.stdout}${run.stderr}`);
-    this.#ahead += 31 * minute;
+    this.#forward(31 * minute);
     const names = this.#fleet.members.map(({ secret }) => secret);
     const started = performance.now();
     await this.#run(this.#first, ['rotate', ...names, '--yes', '--force']);
@@ -65,7 +67,8 @@ export class Tour {
   async round(): Promise<void> {
     const dice = this.#dice;
     this.#rounds += 1;
-    this.#ahead += dice.pick([31 * minute, 31 * minute, 31 * minute, 2 * hour, 26 * hour]);
+    const pause = dice.pick([31 * minute, 31 * minute, 31 * minute, 2 * hour, 26 * hour]);
+    this.#forward(this.#daily.size > 0 ? 31 * minute : pause);
     const width = dice.pick([1, 1, 2, 2, 3]);
     await Promise.all(this.#machines.slice(0, width).map((machine) => this.#process(machine)));
     const everybody = this.#rounds % 8 === 0;
@@ -129,10 +132,19 @@ export class Tour {
     started: (child: { kill(signal: NodeJS.Signals): void }) => void = () => undefined,
   ): Promise<Run> {
     this.report.runs += 1;
-    const run = await this.#world.run(machine, args, { offset: this.#ahead, started });
+    const run = await this.#world.run(machine, args, {
+      offset: this.#ahead,
+      env: this.#fleet.env,
+      started,
+    });
     if (/internal error|\n\s+at .*:\d+:\d+/.test(run.stderr))
       this.#lost(`a bug: ${run.stderr.slice(-2_000)}`);
     return run;
+  }
+
+  #forward(milliseconds: number): void {
+    this.#ahead += milliseconds;
+    this.#fleet.clock(this.#ahead);
   }
 
   #lost(problem: string): void {
@@ -157,6 +169,8 @@ export class Tour {
       const text = JSON.stringify(record);
       if (changed && record.pending === null && this.#well.get(member.secret) === text) continue;
       if (record.pending !== null) this.report.halfway += 1;
+      if (member.daily && record.pending !== null) this.#daily.add(member.secret);
+      else this.#daily.delete(member.secret);
       const kept = await this.#kept(record, ledger);
       const accepted: number[] = [];
       for (const one of kept) {
@@ -194,7 +208,7 @@ export class Tour {
   /** Healthy runs until there is nothing to do, and on until every grace is over; then nothing moves any more. */
   async rest(): Promise<void> {
     for (const wait of [31 * minute, 31 * minute, 2 * hour, 26 * hour, 26 * hour]) {
-      this.#ahead += wait;
+      this.#forward(wait);
       this.#world.git(this.#first.clone, 'pull', '--quiet', '--ff-only');
       const run = await this.#run(this.#first, ['apply', '--yes', '--force']);
       if (![0, 75].includes(run.code ?? -1))
@@ -219,9 +233,10 @@ export class Tour {
     this.#world.git(this.#world.remote, 'fsck', '--strict', '--no-dangling');
   }
 
-  /** Looks for values, and for what others could read. */
+  /** Looks for values, for what others could read, and for what nobody may be sent. */
   scan(): void {
     const machines = [...this.#machines, this.#observer];
     this.report.problems.push(...leaks(this.#world, machines, this.#fleet.logs, this.report.runs));
+    this.report.problems.push(...this.#fleet.violations().map((sent) => `sent to a double: ${sent}`));
   }
 }

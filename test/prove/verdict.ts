@@ -5,14 +5,16 @@ import type { SecretRecord } from '../../src/state/model.ts';
 import type { Machine, World } from '../crash/world.ts';
 import type { Member } from './part.ts';
 
-/** I1, I3, I5, I6: something recorded works; `current` does, unless its successor is recorded and may have replaced it. */
-export function verdict(
-  { overlap }: Member,
-  { current, pending }: SecretRecord,
-  accepted: number[],
-): string[] {
+/**
+ * I1, I3, I5, I6: something recorded works, or can be had from the target again; `current` does, unless its successor
+ * is recorded, or can be had, and may have replaced it.
+ */
+export function verdict(member: Member, record: SecretRecord, accepted: number[]): string[] {
+  const { overlap } = member;
+  const { current, pending } = record;
   const found: string[] = [];
-  if (accepted.length === 0) found.push('nothing that is recorded logs in');
+  if (accepted.length === 0 && !(pending !== null && member.again?.(record) === true))
+    found.push('nothing that is recorded logs in');
   if (current !== null && !accepted.includes(current) && (overlap || pending === null))
     found.push('what readers read does not log in');
   return found;

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ServerOptions } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import type { JSONWebKeySet } from 'jose';
 import { UserStore } from '../../examples/custom-rotator/store.ts';
 import { workOn } from '../../examples/custom-rotator/work.ts';
@@ -41,6 +42,8 @@ export interface CustomServer extends HttpsServer {
   lie: ((request: RotatorRequest) => Reply | null) | null;
   /** What came in, in order. */
   asked: RotatorRequest[];
+  /** How many passwords the user has, the former one counted. */
+  held(user: string): number;
 }
 
 const forgetful: Answers = { read: () => undefined, write: () => undefined };
@@ -50,6 +53,8 @@ export async function startCustom(
 ): Promise<CustomServer> {
   const folder = mkdtempSync(join(tmpdir(), 'keyturn-custom-'));
   const store = new UserStore(join(folder, 'users.db'));
+  const database = new DatabaseSync(join(folder, 'users.db'), { readOnly: true });
+  const passwords = database.prepare('SELECT former FROM users WHERE name = ?');
   const own = (options.work ?? workOn)(store);
   const cut: { done: boolean } = { done: false };
   const work: Work = async (request, remember) => {
@@ -93,8 +98,13 @@ export async function startCustom(
     during: () => undefined,
     lie: null,
     asked: [],
+    held: (user) => {
+      const row = passwords.get(user);
+      return row === undefined ? 0 : row.former === null ? 1 : 2;
+    },
     stop: async () => {
       await https.stop();
+      database.close();
       store.close();
       rmSync(folder, { recursive: true, force: true });
     },

@@ -114,6 +114,8 @@ export async function startAzure(): Promise<AzureDouble> {
   };
   const server = createServer({ cert: certPem, key: keyPem }, (incoming, response) => {
     handle(incoming, response).catch((error: unknown) => {
+      // its client died while it spoke
+      if (incoming.destroyed && !incoming.complete) return;
       double.violations.push(error instanceof Violation ? error.message : `the double failed: ${error}`);
       send(response, graphError(400, 'BadRequest', 'the double does not take this'));
     });
