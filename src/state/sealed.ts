@@ -4,19 +4,24 @@
  * whatever is not byte for byte what `seal` writes, not signed by somebody we trust, or not at its place.
  */
 import { createHash } from 'node:crypto';
-import { gunzipSync, gzipSync } from 'node:zlib';
+import { gzipSync } from 'node:zlib';
 import canonicalize from 'canonicalize';
 import { damaged, decrypt, encrypt } from '../age/age.ts';
 import { KeyturnError } from '../errors.ts';
+import { readCanonical } from './canonical.ts';
 import type { Identity } from './identity.ts';
-import { isKid, isSignedBy, type Signer } from './signing.ts';
+import { inflate } from './inflate.ts';
+import { domain, isKid, isSignedBy, type Signer } from './signing.ts';
 
 /** Formats that this version reads. What is new in the second: segments of the journal with edits. */
 export type Format = 1 | 2;
 const newest = 2;
 
-/** Bytes: of an encrypted file, and of its plaintext after decompression. */
-export const sizeLimit = 64 * 1024 * 1024;
+/** Bytes of an encrypted file. */
+const sizeLimit = 64 * 1024 * 1024;
+
+/** Bytes of a state once decompressed: a hundred thousand secrets are some ninety megabytes. */
+const plainLimit = 256 * 1024 * 1024;
 
 export type Purpose = 'state' | 'version' | 'spool';
 
@@ -59,19 +64,22 @@ export async function seal(
     const length = utf8({ ...body, sig: { kid: signer.kid, ed25519: '-'.repeat(signatureLength) } }).length;
     Object.assign(body, { pad: '0'.repeat((padTo - (length % padTo)) % padTo) });
   }
-  const ed25519 = Buffer.from(signer.sign(utf8(body))).toString('base64');
+  const compressed = isCompressed(contents.purpose);
+  const limit = compressed ? plainLimit : sizeLimit;
+  const signed = utf8(body);
+  if (signed.length > limit) throw tooBig(contents.purpose, limit);
+  const ed25519 = Buffer.from(signer.sign(signed)).toString('base64');
   const plain = utf8({ ...body, sig: { kid: signer.kid, ed25519 } });
-  const sealed =
-    plain.length > sizeLimit
-      ? plain
-      : await encrypt(isCompressed(contents.purpose) ? gzipSync(plain) : plain, recipients);
-  if (sealed.length > sizeLimit) {
-    throw new KeyturnError(contents.purpose, 'would be larger than the 64 MiB that are ever read', {
-      code: 'TOO_BIG',
-    });
-  }
+  if (plain.length > limit) throw tooBig(contents.purpose, limit);
+  const sealed = await encrypt(compressed ? gzipSync(plain) : plain, recipients);
+  if (sealed.length > sizeLimit) throw tooBig(contents.purpose, sizeLimit);
   return sealed;
 }
+
+const tooBig = (purpose: Purpose, limit: number): KeyturnError =>
+  new KeyturnError(purpose, `would be larger than the ${limit / 1024 / 1024} MiB that are ever read`, {
+    code: 'TOO_BIG',
+  });
 
 /**
  * Decrypts and verifies. Errors carry the codes `NO_IDENTITY`, `DAMAGED`, `NEWER_FORMAT`, `UNKNOWN_SIGNER`,
@@ -89,7 +97,8 @@ export async function open(
 ): Promise<Opened> {
   const { identity, place, expect, requireSignature = true } = options;
   if (bytes.length > sizeLimit) throw damaged(place, 'is larger than 64 MiB');
-  const { envelope, sig, signed } = parse(await decrypt(bytes, identity.ageIdentities, place), place);
+  const plain = await decrypt(bytes, identity.ageIdentities, place);
+  const { envelope, sig, signed } = await parse(plain, place);
   const verified = requireSignature || identity.trust.size > 0;
   if (verified) verifySignature(signed(), sig, identity, place);
   for (const [field, wanted] of Object.entries(expect)) {
@@ -126,26 +135,22 @@ interface Signature {
   ed25519: string;
 }
 
-/** The only accepted spelling is our own, which rules out duplicate keys, white space and reordering at once. */
-function parse(
+/** The only accepted spelling is our own. */
+async function parse(
   plain: Uint8Array,
   place: string,
-): { envelope: Envelope; sig: Signature; signed: () => Buffer } {
+): Promise<{ envelope: Envelope; sig: Signature; signed: () => Uint8Array }> {
   const compressed = plain[0] === 0x1f && plain[1] === 0x8b;
+  const whole = compressed ? await inflate(plain, domain, plainLimit) : Buffer.concat([domain, plain]);
+  if (whole === 'too large') throw damaged(place, 'is larger than 256 MiB once decompressed');
   let parsed: unknown;
-  let text: string;
+  let canonical = false;
   try {
-    const json = compressed ? gunzipSync(plain, { maxOutputLength: sizeLimit }) : plain;
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(json);
-    parsed = JSON.parse(text);
-  } catch (error) {
-    const isBomb = error instanceof RangeError && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE';
-    throw damaged(
-      place,
-      isBomb ? 'is larger than 64 MiB once decompressed' : 'does not hold what keyturn writes',
-    );
+    if (whole !== 'damaged') ({ value: parsed, canonical } = readCanonical(whole.subarray(domain.length)));
+  } catch {
+    // no JSON at all
   }
-  if (!isObject(parsed)) throw damaged(place, 'does not hold what keyturn writes');
+  if (whole === 'damaged' || !isObject(parsed)) throw damaged(place, 'does not hold what keyturn writes');
   if (typeof parsed.fmt === 'number' && parsed.fmt > newest) {
     throw new KeyturnError(place, 'was written by a newer keyturn', {
       code: 'NEWER_FORMAT',
@@ -157,17 +162,23 @@ function parse(
     !isEnvelope(envelope) ||
     isCompressed(envelope.purpose) !== compressed ||
     !isSignature(sig) ||
-    !isCanonical(parsed, text)
+    !canonical
   ) {
     throw damaged(place, 'does not hold what keyturn writes');
   }
-  return { envelope, sig, signed: () => withoutSignature(text, envelope, sig) };
+  return { envelope, sig, signed: () => withoutSignature(whole, envelope, sig) };
 }
 
-/** What was signed. Where the signature is the last field, as in a state of many megabytes, the text but for its end. */
-function withoutSignature(text: string, envelope: Envelope, sig: Signature): Buffer {
-  const end = `,"sig":${canonicalize(sig)}}`;
-  return text.endsWith(end) ? Buffer.from(`${text.slice(0, -end.length)}}`) : utf8(envelope);
+/**
+ * What was signed, after its domain. Where the signature is the last field, as in a state of many megabytes, it is
+ * taken out of `whole` itself, which nobody reads any more.
+ */
+function withoutSignature(whole: Buffer, envelope: Envelope, sig: Signature): Uint8Array {
+  const end = Buffer.from(`,"sig":${canonicalize(sig)}}`);
+  const from = whole.length - end.length;
+  if (from < 0 || !whole.subarray(from).equals(end)) return Buffer.concat([domain, utf8(envelope)]);
+  whole.write('}', from);
+  return whole.subarray(0, from + 1);
 }
 
 function verifySignature(signed: Uint8Array, sig: Signature, identity: Identity, place: string): void {
@@ -203,30 +214,6 @@ function isSignature(value: unknown): value is Signature {
     typeof ed25519 === 'string' &&
     /^[A-Za-z0-9+/]{86}==$/.test(ed25519)
   );
-}
-
-/**
- * Throws nothing: text with half a surrogate pair has no canonical form. Where JavaScript keeps the order of keys, its
- * own JSON in sorted order is the canonical one, and several times cheaper to compare.
- */
-function isCanonical(parsed: unknown, text: string): boolean {
-  try {
-    if (!text.includes('\\ud') && isSorted(parsed) && JSON.stringify(parsed) === text) return true;
-    return canonicalize(parsed) === text;
-  } catch {
-    return false;
-  }
-}
-
-function isSorted(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return true;
-  if (Array.isArray(value)) return value.every(isSorted);
-  let before = '';
-  for (const key in value) {
-    if (key < before || !isSorted((value as Record<string, unknown>)[key])) return false;
-    before = key;
-  }
-  return true;
 }
 
 /** Unverified text must not reach a terminal as it is. */

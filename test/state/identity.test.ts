@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, sign } from 'node:crypto';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
@@ -7,8 +7,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { KeyturnError } from '../../src/errors.ts';
 import { redact } from '../../src/redact.ts';
+import { Secret } from '../../src/secret.ts';
 import { generateBundle, identityPath, loadIdentity, parseIdentity } from '../../src/state/identity.ts';
-import { isSignedBy } from '../../src/state/signing.ts';
+import { domain, isSignedBy, privateKey } from '../../src/state/signing.ts';
 import { person, reader, refusal, temporaryFolder, words } from './people.ts';
 
 describe('a bundle', () => {
@@ -27,10 +28,15 @@ describe('a bundle', () => {
     const bytes = Buffer.from('bytes');
     const [own, hers] = [ci.identity.trust.get('ci'), ci.identity.trust.get('alice')];
     if (!own || !hers) throw new Error('not trusted');
-    expect(isSignedBy(own, bytes, ci.signer.sign(bytes))).toBe(true);
-    expect(isSignedBy(hers, bytes, alice.signer.sign(bytes))).toBe(true);
-    expect(isSignedBy(own, bytes, alice.signer.sign(bytes))).toBe(false);
-    expect(isSignedBy(own, Buffer.from('bytez'), ci.signer.sign(bytes))).toBe(false);
+    const whole = Buffer.concat([domain, bytes]);
+    expect(isSignedBy(own, whole, ci.signer.sign(bytes))).toBe(true);
+    expect(isSignedBy(hers, whole, alice.signer.sign(bytes))).toBe(true);
+    expect(isSignedBy(own, whole, alice.signer.sign(bytes))).toBe(false);
+    expect(isSignedBy(own, Buffer.concat([domain, Buffer.from('bytez')]), ci.signer.sign(bytes))).toBe(false);
+    const [, seed = ''] = /KEYTURN-SIGN-1 ci (\S+)/.exec(ci.text) ?? [];
+    const key = privateKey(new Secret(seed));
+    if (!key) throw new Error('no signing key');
+    expect(isSignedBy(own, bytes, sign(null, bytes, key)), 'without the domain').toBe(false);
     expect([...alice.identity.trust.keys()]).toEqual(['alice']);
   });
 

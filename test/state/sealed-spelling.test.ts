@@ -105,13 +105,19 @@ describe('one spelling only', () => {
   });
 
   it('stops at a zip bomb and at an oversized file', async () => {
-    const bomb = gzipSync(Buffer.alloc(65 * 1024 * 1024, ' '));
-    expect(bomb.length).toBeLessThan(100_000);
+    const bomb = gzipSync(Buffer.alloc(257 * 1024 * 1024, ' '), { level: 1 });
+    expect(bomb.length).toBeLessThan(2_000_000);
     const error = await refusal(async () => opened(await outside(bomb)));
     expect(error).toMatchObject({
       code: 'DAMAGED',
-      what: 'tampered: is larger than 64 MiB once decompressed',
+      what: 'tampered: is larger than 256 MiB once decompressed',
     });
+    for (const said of [0, 1000, 64 * 1024 * 1024]) {
+      const lying = Buffer.from(bomb);
+      lying.writeUInt32LE(said, lying.length - 4);
+      const lie = await refusal(async () => opened(await outside(lying)));
+      expect(lie).toMatchObject({ code: 'DAMAGED', what: 'tampered: does not hold what keyturn writes' });
+    }
     const oversized = await refusal(() => opened(new Uint8Array(64 * 1024 * 1024 + 1)));
     expect(oversized.what).toBe('tampered: is larger than 64 MiB');
   });

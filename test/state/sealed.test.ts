@@ -111,8 +111,18 @@ describe('seal and open', () => {
   });
 
   it('refuses to write what it would not read', async () => {
-    const big = { ...contents, purpose: 'state' as const, big: ' '.repeat(64 * 1024 * 1024) };
-    expect((await refusal(() => sealed(ci, big))).code).toBe('TOO_BIG');
+    const mebibyte = 1024 * 1024;
+    for (const [purpose, limit] of [
+      ['version', 64],
+      ['state', 256],
+    ] as const) {
+      const big = { ...contents, purpose, big: ' '.repeat(limit * mebibyte) };
+      const error = await refusal(() => sealed(ci, big));
+      expect(error).toMatchObject({
+        code: 'TOO_BIG',
+        what: `would be larger than the ${limit} MiB that are ever read`,
+      });
+    }
     expect((await refusal(() => sealed(ci, contents, []))).what).toBe('there is nobody to encrypt to');
   });
 });
