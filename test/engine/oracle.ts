@@ -13,17 +13,21 @@ import {
 } from '../../src/state/version-file.ts';
 import { reconciler } from './desired.ts';
 import { brokenIssued } from './issuer-oracle.ts';
-import { blob } from './remote.ts';
 import { brokenSlots } from './slots-oracle.ts';
 import { initial, type Universe } from './world.ts';
 
 type Opened = Awaited<ReturnType<typeof openSegment>>['segment'];
-const segments = new Map<string, Promise<Opened>>();
-const values = new Map<string, Promise<string>>();
+const segments = new WeakMap<Uint8Array, Promise<Opened>>();
+const values = new WeakMap<Uint8Array, Promise<string>>();
 
-const once = <T>(cache: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> => {
-  const made = cache.get(key) ?? make();
-  cache.set(key, made);
+/** Forks of a remote share the bytes of what was there before: decrypting is most of what a schedule costs. */
+const once = <T>(
+  cache: WeakMap<Uint8Array, Promise<T>>,
+  bytes: Uint8Array,
+  make: () => Promise<T>,
+): Promise<T> => {
+  const made = cache.get(bytes) ?? make();
+  cache.set(bytes, made);
   return made;
 };
 
@@ -33,10 +37,10 @@ function journal({ remote }: Universe): Promise<Opened[]> {
   const paths = [...tree.keys()].filter((p) => p.startsWith('state/')).sort();
   return Promise.all(
     paths.map((path) => {
-      const id = tree.get(path) ?? '';
+      const bytes = remote.blob(tree.get(path) ?? '');
       const serial = Number(path.slice('state/'.length, -'.age'.length));
-      return once(segments, id, async () => {
-        const { segment } = await openSegment(blob(id), { path, serial, identity: reconciler.identity });
+      return once(segments, bytes, async () => {
+        const { segment } = await openSegment(bytes, { path, serial, identity: reconciler.identity });
         return segment;
       });
     }),
@@ -56,9 +60,10 @@ function plaintext({ remote }: Universe, record: SecretRecord, v: number): Promi
   const id = remote.tree(remote.tip).get(path);
   if (id === undefined || `sha256:${id}` !== versionOf(record, v).file)
     return Promise.reject(new Error(`${path} is not the file that the record names`));
-  return once(values, id, async () => {
+  const bytes = remote.blob(id);
+  return once(values, bytes, async () => {
     const opened = await openVersion(
-      blob(id),
+      bytes,
       { name: record.name, v, uid: record.uid },
       reconciler.identity,
       path,
@@ -134,7 +139,7 @@ async function brokenHosts(world: Universe, record: SecretRecord): Promise<strin
   }
   const path = hostsPath(record.name);
   const list = remote.tree(remote.tip).get(path);
-  const said = list === undefined ? new Map() : parseHosts(blob(list), path);
+  const said = list === undefined ? new Map() : parseHosts(remote.blob(list), path);
   for (const [host, { v, sent }] of Object.entries(record.hosts ?? {})) {
     const next = record.pending?.v ?? null;
     const wanted = next !== null && sent === 'acknowledged' ? next : v;
@@ -154,7 +159,7 @@ async function brokenHosts(world: Universe, record: SecretRecord): Promise<strin
 
 function pointer({ remote }: Universe, record: SecretRecord): string[] {
   const path = currentPath(record.name);
-  const named = parseCurrent(blob(remote.tree(remote.tip).get(path) ?? ''), path);
+  const named = parseCurrent(remote.blob(remote.tree(remote.tip).get(path) ?? ''), path);
   return named === record.current ? [] : [`${path} does not name v${record.current}`];
 }
 

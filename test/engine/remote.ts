@@ -9,15 +9,6 @@ interface Commit {
   tree: ReadonlyMap<string, string>;
 }
 
-/** Shared by every remote: a blob's id is the SHA-256 of its bytes, as in the digests of records. */
-const blobs = new Map<string, Uint8Array>();
-
-export const blob = (id: string): Uint8Array => {
-  const bytes = blobs.get(id);
-  if (!bytes) throw new Error(`no blob ${id}`);
-  return bytes;
-};
-
 export class MemoryRemote {
   tip: Tip = null;
   /** Pushes that reached the ref. */
@@ -25,12 +16,21 @@ export class MemoryRemote {
   /** Sent, not answered and not yet arrived: the scheduler may let them arrive later. */
   inFlight: string[] = [];
   #commits = new Map<string, Commit>();
+  /** By the SHA-256 of their bytes, as in the digests of records. */
+  #blobs = new Map<string, Uint8Array>();
 
   fork(): MemoryRemote {
     const copy = new MemoryRemote();
     copy.tip = this.tip;
     copy.#commits = new Map(this.#commits);
+    copy.#blobs = new Map(this.#blobs);
     return copy;
+  }
+
+  blob(id: string): Uint8Array {
+    const bytes = this.#blobs.get(id);
+    if (!bytes) throw new Error(`no blob ${id}`);
+    return bytes;
   }
 
   tree(tip: Tip): ReadonlyMap<string, string> {
@@ -45,7 +45,7 @@ export class MemoryRemote {
         continue;
       }
       const id = createHash('sha256').update(bytes).digest('hex');
-      blobs.set(id, bytes);
+      this.#blobs.set(id, bytes);
       tree.set(path, id);
     }
     const id = `commit-${this.#commits.size + 1}`;
@@ -76,7 +76,7 @@ export function repositoryOf(remote: MemoryRemote, hand: Hand): StateRepository 
       }),
     list: async (tip, folders) =>
       new Map([...remote.tree(tip)].filter(([path]) => folders.some((f) => path.startsWith(`${f}/`)))),
-    read: async (ids) => new Map(ids.map((id) => [id, blob(id)])),
+    read: async (ids) => new Map(ids.map((id) => [id, remote.blob(id)])),
     publish: async (publication) => {
       const commit = remote.commit(publication);
       return hand.act('publish', {
