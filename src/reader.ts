@@ -1,4 +1,5 @@
 /** A reader's way to values: a clone or an address, and an age identity; neither the state nor, if need be, the network. */
+import { preloadAge } from './age/age.ts';
 import { KeyturnError } from './errors.ts';
 import { withForeign } from './git/consume.ts';
 import { openRepository } from './git/open.ts';
@@ -49,6 +50,8 @@ interface Shelf {
   place: string;
   /** Those among `paths` that are there. */
   read(paths: readonly string[]): Promise<Map<string, Uint8Array>>;
+  /** Paths of the files below a folder. */
+  below(folder: string): Promise<string[]>;
 }
 
 /**
@@ -66,17 +69,16 @@ export async function readPublished(
     throw new KeyturnError('--ref', 'needs --repo', {
       hint: 'a clone reads from the ref that keyturn.yaml names',
     });
-  const identify = identityOf(host, options.identity);
   let identity: Identity;
   let values: Published[];
   if (repo === undefined) {
-    // side by side: git works while the code of age is loaded
-    const shelf = clonedShelf(host, notes);
-    shelf.catch(() => undefined);
-    identity = await identify;
+    const { shelf } = await fetchShelf(host, notes);
+    // while git waits for the remote
+    preloadAge();
+    identity = await identityOf(host, options.identity);
     values = await openAll(await shelf, wanted, identity, notes);
   } else {
-    identity = await identify;
+    identity = await identityOf(host, options.identity);
     const read = (foreign: Shelf): Promise<Published[]> => openAll(foreign, wanted, identity, notes);
     values = await withForeign({ url: repo, ref: options.ref, env: host.env }, read);
   }
@@ -92,8 +94,8 @@ export async function readPublished(
 
 /** The promoted versions of every secret that anything was published of, by name; no identity is needed. */
 export async function promotedVersions(host: Host, names: readonly string[]): Promise<Map<string, number>> {
-  const shelf = await clonedShelf(host, []);
-  const pointers = await shelf.read(names.map(currentPath));
+  const { shelf } = await fetchShelf(host, []);
+  const pointers = await (await shelf).read(names.map(currentPath));
   return new Map(
     names.flatMap((name) => {
       const path = currentPath(name);
@@ -123,13 +125,13 @@ export async function glimpses(
 ): Promise<{ versions: Glimpse[]; notes: string[] }> {
   const identity = await identityOf(host, identityFile);
   const notes: string[] = [];
-  const shelf = await clonedShelf(host, notes);
-  const files = await shelf.read([`values/${name}`]);
-  const pointer = pointedAt(shelf, name, files.get(currentPath(name)));
-  const numbers = [...files.keys()].flatMap((path) => {
+  const shelf = await (await fetchShelf(host, notes)).shelf;
+  const numbers = (await shelf.below(`values/${name}`)).flatMap((path) => {
     const v = Number(/\/([1-9]\d*)\.age$/.exec(path)?.[1] ?? 0);
     return v > 0 && path === valuePath(name, v) ? [v] : [];
   });
+  const files = await shelf.read([currentPath(name), ...numbers.map((v) => valuePath(name, v))]);
+  const pointer = pointedAt(shelf, name, files.get(currentPath(name)));
   const requireSignature = identity.trust.size > 0;
   const versions = numbers
     .sort((a, b) => b - a)
@@ -155,30 +157,27 @@ export async function glimpses(
   return { versions: await Promise.all(versions), notes };
 }
 
-async function clonedShelf(host: Host, notes: string[]): Promise<Shelf> {
+/** The clone around `cwd`, whose newest commit is on its way; the promise is in an object, to be waited for later. */
+async function fetchShelf(host: Host, notes: string[]): Promise<{ shelf: Promise<Shelf> }> {
   const root = projectRoot(host.cwd);
-  const { stateRef } = await loadProject(root);
-  const repository = await openRepository(root, {
-    ...(stateRef === undefined ? {} : { stateRef }),
-    env: host.env,
-    clock: host.clock,
-    random: host.random,
-  });
-  const { place } = repository;
-  const tip = await repository.fetch().catch((error: unknown) => {
+  const stateRef = loadProject(root).then((project) => project.stateRef);
+  const { env, clock, random } = host;
+  const repository = await openRepository(root, { stateRef, env, clock, random });
+  const revision = (await stateRef) ?? 'HEAD';
+  const fetching = repository.fetch().catch((error: unknown) => {
     if (!(error instanceof KeyturnError)) throw error;
     notes.push(`${error.message}; this is what the clone holds and may be out of date`);
-    return undefined;
+    return repository.commitAt(revision);
   });
-  return {
-    place,
-    read: async (paths) => {
-      if (tip === undefined) return repository.readAt(stateRef ?? 'HEAD', [...paths]);
-      const listed = await repository.list(tip, [...paths]);
-      const blobs = await repository.read([...listed.values()]);
-      return new Map([...listed].map(([path, blob]) => [path, blobs.get(blob) ?? new Uint8Array()]));
-    },
-  };
+  const shelf = fetching.then(
+    (tip): Shelf => ({
+      place: repository.place,
+      read: (paths) => repository.readFiles(tip, paths),
+      below: async (folder) => [...(await repository.list(tip, [folder])).keys()],
+    }),
+  );
+  shelf.catch(() => undefined);
+  return { shelf };
 }
 
 async function openAll(
@@ -188,10 +187,7 @@ async function openAll(
   notes: string[],
 ): Promise<Published[]> {
   const unnumbered = wanted.filter(({ version }) => version === undefined);
-  const pointers = await readSome(
-    shelf,
-    unnumbered.flatMap(({ name }) => [currentPath(name), hostsPath(name)]),
-  );
+  const pointers = await shelf.read(unnumbered.flatMap(({ name }) => [currentPath(name), hostsPath(name)]));
   for (const { name } of unnumbered) if (!pointers.has(currentPath(name))) await refuseFamily(shelf, name);
   const chosen = wanted.map(({ name, version, host }) => {
     const list = pointers.get(hostsPath(name));
@@ -213,10 +209,7 @@ async function openAll(
       notes.push(`${name}: this is v${current}, but ${others.join(', ')}: --host HOST reads what one has`);
     return { name, version: current };
   });
-  const files = await readSome(
-    shelf,
-    chosen.map(({ name, version }) => valuePath(name, version)),
-  );
+  const files = await shelf.read(chosen.map(({ name, version }) => valuePath(name, version)));
   const requireSignature = identity.trust.size > 0;
   const opened: Published[] = [];
   for (const { name, version } of chosen) {
@@ -234,18 +227,10 @@ async function openAll(
   return opened;
 }
 
-/** Names of the files are arguments of git: a thousand at once, not more. */
-async function readSome(shelf: Shelf, paths: readonly string[]): Promise<Map<string, Uint8Array>> {
-  const found = new Map<string, Uint8Array>();
-  for (let at = 0; at < paths.length; at += 1000)
-    for (const [path, bytes] of await shelf.read(paths.slice(at, at + 1000))) found.set(path, bytes);
-  return found;
-}
-
 /** `spec.hosts` with one value each: the name alone stands for none of them. */
 async function refuseFamily(shelf: Shelf, name: string): Promise<void> {
   const prefix = `values/${name}/`;
-  const names = [...(await shelf.read([prefix.slice(0, -1)])).keys()].flatMap((path) =>
+  const names = (await shelf.below(prefix.slice(0, -1))).flatMap((path) =>
     path.startsWith(prefix) && path.endsWith('/current')
       ? [path.slice('values/'.length, -'/current'.length)]
       : [],

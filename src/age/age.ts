@@ -10,6 +10,11 @@ export { fingerprint } from './fingerprint.ts';
 
 const load = () => import('age-encryption');
 
+/** Begins to load what opens and seals files, which takes its time, for whoever has to wait for something else. */
+export const preloadAge = (): void => {
+  load().catch(() => undefined);
+};
+
 /** The library's only way to tell a stranger's file from a broken one; pinned by a test. */
 const nobodyMatched = "no identity matched any of the file's recipients";
 

@@ -1,10 +1,11 @@
 /** Single files of somebody else's repository, for consumers without a clone: one commit, the blobs asked for, nothing kept. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { appendFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KeyturnError } from '../errors.ts';
 import { conceal } from '../redact.ts';
-import { listFiles, readBlobs } from './objects.ts';
+import { openObjects } from './batch.ts';
+import { listFiles, readFiles } from './objects.ts';
 import { createGit, done } from './plumbing.ts';
 import { unreadable } from './refusals.ts';
 
@@ -13,7 +14,11 @@ export interface Foreign {
   place: string;
   /** The files among `paths` that are there. */
   read(paths: readonly string[]): Promise<Map<string, Uint8Array>>;
+  /** Paths of the files below a folder. */
+  below(folder: string): Promise<string[]>;
 }
+
+const ours = 'refs/keyturn/read';
 
 /**
  * Gives `work` the newest commit of `ref` at `url`. Servers that can (partial clone) send only the files that are
@@ -31,18 +36,14 @@ export async function withForeign<T>(
       hint: 'write an address as for git clone',
     });
   const folder = await mkdtemp(join(tmpdir(), 'keyturn-read-'));
+  const git = createGit(folder, env);
+  const objects = openObjects(git);
   try {
-    const git = createGit(folder, env);
     const call = { network: timeout };
-    for (const args of [
-      ['init', '--quiet', '--bare'],
-      ['config', 'remote.origin.url', url],
-      ['config', 'remote.origin.promisor', 'true'],
-      ['config', 'remote.origin.partialclonefilter', 'blob:none'],
-    ])
-      done(await git.run(args), place);
+    done(await git.run(['init', '--quiet', '--bare']), place);
+    await appendFile(join(folder, 'config'), remoteConfig(url));
     const how = ['--verbose', '--depth=1', '--no-tags', '--filter=blob:none'];
-    const answer = await git.run(['fetch', ...how, 'origin', `+${ref}:refs/keyturn/read`], call);
+    const answer = await git.run(['fetch', ...how, 'origin', `+${ref}:${ours}`], call);
     if (answer.code !== 0) {
       if (/couldn't find remote ref/i.test(answer.err))
         throw new KeyturnError(place, 'there is no such ref', {
@@ -52,16 +53,21 @@ export async function withForeign<T>(
     }
     return await work({
       place,
-      read: async (paths) => {
-        const listed = await listFiles(git, 'refs/keyturn/read', [...paths]);
-        const blobs = await readBlobs(git, [...listed.values()]);
-        return new Map([...listed].map(([path, blob]) => [path, blobs.get(blob) ?? new Uint8Array()]));
-      },
+      read: (paths) => readFiles(objects, ours, paths),
+      below: async (below) => [...(await listFiles(git, ours, [below])).keys()],
     });
   } finally {
+    objects.close();
     await rm(folder, { recursive: true, force: true, maxRetries: 3 });
   }
 }
+
+/** A remote that sends blobs when they are asked for. In the file, because an address may hold a token: no argument. */
+const remoteConfig = (url: string): string => `[remote "origin"]
+	url = "${url.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"
+	promisor = true
+	partialclonefilter = blob:none
+`;
 
 /** `https://user:token@host/…` without the middle, which no message may repeat from now on. */
 function withoutCredentials(url: string): string {

@@ -1,6 +1,7 @@
 /** Reading and writing objects: no worktree, no index, no filters, bytes as they are. */
 import { randomUUID } from 'node:crypto';
 import { KeyturnError } from '../errors.ts';
+import type { Objects } from './batch.ts';
 import type { Oid, Tip, Write } from './contract.ts';
 import { done, type Git } from './plumbing.ts';
 
@@ -33,30 +34,57 @@ export async function listAdded(git: Git, tip: Tip, folder: string): Promise<Map
   return files;
 }
 
-/** Blobs by id through one process. Throws when one is not here. */
-export async function readBlobs(git: Git, blobs: Oid[]): Promise<Map<Oid, Uint8Array>> {
-  const found = new Map<Oid, Uint8Array>();
-  const wanted = [...new Set(blobs)];
-  if (wanted.length === 0) return found;
-  const { out } = done(
-    await git.run(['cat-file', '--batch'], { input: `${wanted.join('\n')}\n` }),
-    'git objects',
-  );
-  let at = 0;
-  for (const oid of wanted) {
-    const end = out.indexOf(0x0a, at);
-    const [, type, size] = out.subarray(at, end).toString().split(' ');
-    if (type !== 'blob') {
-      throw new KeyturnError(oid, type === 'missing' ? 'object is not here' : 'is not a file', {
-        hint: 'run `git fsck`; in a partial clone run `git fetch --refetch`',
-      });
-    }
-    const start = end + 1;
-    at = start + Number(size);
-    found.set(oid, new Uint8Array(out.subarray(start, at)));
-    at += 1;
+/** Blobs by id. Throws when one is not here. */
+export async function readBlobs(objects: Objects, blobs: Oid[]): Promise<Map<Oid, Uint8Array>> {
+  const read = [...new Set(blobs)].map(async (oid) => {
+    const found = await objects.get(oid);
+    if (found?.type === 'blob') return [oid, found.bytes] as const;
+    throw new KeyturnError(oid, found === null ? 'object is not here' : 'is not a file', {
+      hint: 'run `git fsck`; in a partial clone run `git fetch --refetch`',
+    });
+  });
+  return new Map(await Promise.all(read));
+}
+
+/** The regular files among `paths` at a commit, with what is in them. None for a null tip. */
+export async function readFiles(
+  objects: Objects,
+  tip: Tip,
+  paths: readonly string[],
+): Promise<Map<string, Uint8Array>> {
+  const folders = new Map<string, Promise<Map<string, Oid>>>();
+  const read = paths.map(async (path) => {
+    const parts = path.split('/');
+    // git would take them for something relative to where it runs
+    if (tip === null || parts.some((part) => /^\.{0,2}$/.test(part))) return [];
+    const name = parts.pop() ?? '';
+    const folder = parts.join('/');
+    const entries = folders.get(folder) ?? filesIn(objects, `${tip}:${folder}`);
+    folders.set(folder, entries);
+    const blob = (await entries).get(name);
+    return blob === undefined ? [] : [[path, blob] as const];
+  });
+  const found = new Map((await Promise.all(read)).flat());
+  const blobs = await readBlobs(objects, [...found.values()]);
+  return new Map([...found].map(([path, blob]) => [path, blobs.get(blob) ?? new Uint8Array()]));
+}
+
+/** The regular files right in one folder: name -> blob. None where there is no such folder. */
+async function filesIn(objects: Objects, tree: string): Promise<Map<string, Oid>> {
+  const files = new Map<string, Oid>();
+  const found = await objects.get(tree);
+  if (found?.type !== 'tree') return files;
+  const bytes = Buffer.from(found.bytes);
+  const idLength = found.oid.length / 2;
+  for (let at = 0; at < bytes.length; ) {
+    const [space, zero] = [bytes.indexOf(0x20, at), bytes.indexOf(0, at)];
+    const end = zero + 1 + idLength;
+    const mode = bytes.toString('latin1', at, space);
+    if (mode.startsWith('100'))
+      files.set(bytes.toString('utf8', space + 1, zero), bytes.toString('hex', zero + 1, end));
+    at = end;
   }
-  return found;
+  return files;
 }
 
 /**

@@ -3,12 +3,13 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Clock } from '../clock.ts';
 import { KeyturnError } from '../errors.ts';
+import { type Objects, openObjects } from './batch.ts';
 import { writeCommit } from './commit.ts';
 import type { Oid, StateRepository, Tip } from './contract.ts';
 import { follow, shownTree } from './follow.ts';
 import { isBelow, readHead, shortName } from './history.ts';
 import { localPlace } from './local.ts';
-import { listAdded, listFiles, readBlobs } from './objects.ts';
+import { listAdded, listFiles, readBlobs, readFiles } from './objects.ts';
 import { createGit, done, type Git, lastWords, text } from './plumbing.ts';
 import { settle } from './publish.ts';
 import { remotePlace } from './remote.ts';
@@ -16,8 +17,8 @@ import { authorship, chooseRef, chooseRemote, readSettings } from './setup.ts';
 import { type SideRefs, sideRefs } from './spill.ts';
 
 export interface OpenOptions {
-  /** `state.ref`; without it the checked-out branch. */
-  stateRef?: string;
+  /** `state.ref`; without it the checked-out branch. Git looks around while it is waited for. */
+  stateRef?: string | undefined | Promise<string | undefined>;
   /** `process.env` when absent. Git children see an allow list of it. */
   env?: NodeJS.ProcessEnv;
   clock: Clock;
@@ -38,8 +39,12 @@ export interface GitRepository extends StateRepository {
   head(): Promise<{ commit: Oid | null; branch: string | null }>;
   /** Uncommitted files at or below the paths, untracked ones too, sorted. Ignored files don't count. */
   changedPaths(paths: string[]): Promise<string[]>;
+  /** The commit that a revision names. Throws a KeyturnError (`NO_COMMIT`) where it is not here. */
+  commitAt(revision: string): Promise<Oid>;
   /** Files below the folders (`''` is the top) at any revision that is here: path -> bytes. */
   readAt(revision: string, folders: string[]): Promise<Map<string, Uint8Array>>;
+  /** Those of the files that are there at a commit that is here, path -> bytes; without listing any folder. */
+  readFiles(tip: Tip, paths: readonly string[]): Promise<Map<string, Uint8Array>>;
   /** The state branch holds other files there than HEAD, and HEAD does not build on it. False where they cannot meet. */
   isOutdated(tip: Tip, paths: string[]): Promise<boolean>;
   /** Every file that a commit up to the tip has added below `folder`, as far as this clone's history reaches. */
@@ -53,19 +58,20 @@ export async function openRepository(cwd: string, options: OpenOptions): Promise
   const env = options.env ?? process.env;
   const here = existing(cwd);
   const anywhere = createGit(here, env);
-  const [{ root, shallow }, checkedOut, settings] = await Promise.all([
-    topLevel(anywhere, here),
-    readHead(anywhere),
-    readSettings(anywhere),
-  ]);
+  const looking = Promise.all([lookAround(anywhere, here), readSettings(anywhere)]);
+  // what is wrong with the caller's answer is said first
+  looking.catch(() => undefined);
+  const stateRef = await options.stateRef;
+  const [{ root, shallow, branch }, settings] = await looking;
   const git = createGit(root, env);
-  const ref = await chooseRef(git, checkedOut, options.stateRef, env);
+  const objects = openObjects(git);
+  const ref = await chooseRef(git, branch, stateRef, env);
   const remote = chooseRemote(settings, ref);
   const timeout = options.networkTimeout ?? 30_000;
   const place =
     remote === null
       ? localPlace(git, ref)
-      : remotePlace(git, { remote, ref, shallow, clock: options.clock, timeout });
+      : remotePlace(git, objects, { remote, ref, shallow, clock: options.clock, timeout });
   const who = authorship(settings, env);
   const failpoint = options.failpoint ?? (async () => undefined);
   const publishing = { place, clock: options.clock, random: options.random, failpoint };
@@ -76,10 +82,10 @@ export async function openRepository(cwd: string, options: OpenOptions): Promise
     root,
     place: place.name,
     hasRemote: place.hasRemote,
-    side: sideRefs(git, { remote, who, random: options.random, timeout }),
+    side: sideRefs(git, objects, { remote, who, random: options.random, timeout }),
     fetch: () => place.fetch(),
     list: (tip, folders) => listFiles(git, tip, folders),
-    read: (blobs) => readBlobs(git, blobs),
+    read: (blobs) => readBlobs(objects, blobs),
     async publish(publication) {
       const commit = await writeCommit(git, publication, who, options.random);
       if (remote === null && shown === undefined) shown = await shownTree(git, publication.base);
@@ -91,29 +97,18 @@ export async function openRepository(cwd: string, options: OpenOptions): Promise
       return words;
     },
     async head() {
-      const { commit, ref: branch } = await readHead(git);
-      return { commit, branch: branch === null ? null : shortName(branch) };
+      const { commit, ref: current } = await readHead(git);
+      return { commit, branch: current === null ? null : shortName(current) };
     },
     changedPaths: (paths) => changedPaths(git, paths),
+    commitAt: (revision) => commitAt(git, revision),
     async readAt(revision, folders) {
-      const commit = await git.run([
-        'rev-parse',
-        '--verify',
-        '--quiet',
-        '--end-of-options',
-        `${revision}^{commit}`,
-      ]);
-      if (commit.code !== 0) {
-        throw new KeyturnError(revision, 'no such commit in this clone', {
-          hint: 'fetch it first, e.g. `git fetch origin main`',
-          code: 'NO_COMMIT',
-        });
-      }
-      return contents(git, await listFiles(git, text(commit), folders));
+      return contents(objects, await listFiles(git, await commitAt(git, revision), folders));
     },
+    readFiles: (tip, paths) => readFiles(objects, tip, paths),
     async isOutdated(tip, paths) {
-      const { commit, ref: branch } = await readHead(git);
-      if (commit === null || tip === null || (branch !== null && branch !== ref)) return false;
+      const { commit, ref: current } = await readHead(git);
+      if (commit === null || tip === null || (current !== null && current !== ref)) return false;
       const [mine, theirs] = await Promise.all([listFiles(git, commit, paths), listFiles(git, tip, paths)]);
       if (theirs.size === 0) return false;
       const differ = [...new Set([...mine.keys(), ...theirs.keys()])].some(
@@ -125,12 +120,12 @@ export async function openRepository(cwd: string, options: OpenOptions): Promise
       const ident = done(await git.run(['var', 'GIT_AUTHOR_IDENT'], { env: who.env }), 'git identity');
       return text(ident).replace(/ \d+ [+-]\d{4}$/, '');
     },
-    everAdded: async (tip, folder) => contents(git, await listAdded(git, tip, folder)),
+    everAdded: async (tip, folder) => contents(objects, await listAdded(git, tip, folder)),
   };
 }
 
-async function contents(git: Git, files: Map<string, Oid>): Promise<Map<string, Uint8Array>> {
-  const blobs = await readBlobs(git, [...files.values()]);
+async function contents(objects: Objects, files: Map<string, Oid>): Promise<Map<string, Uint8Array>> {
+  const blobs = await readBlobs(objects, [...files.values()]);
   return new Map([...files].map(([path, oid]) => [path, blobs.get(oid) ?? new Uint8Array()]));
 }
 
@@ -142,7 +137,36 @@ function existing(cwd: string): string {
   throw new KeyturnError(here, 'no such directory', init);
 }
 
-async function topLevel(git: Git, here: string): Promise<{ root: string; shallow: boolean }> {
+async function commitAt(git: Git, revision: string): Promise<Oid> {
+  const args = ['rev-parse', '--verify', '--quiet', '--end-of-options', `${revision}^{commit}`];
+  const commit = await git.run(args);
+  if (commit.code === 0) return text(commit);
+  throw new KeyturnError(revision, 'no such commit in this clone', {
+    hint: 'fetch it first, e.g. `git fetch origin main`',
+    code: 'NO_COMMIT',
+  });
+}
+
+interface Surroundings {
+  /** The top level. */
+  root: string;
+  shallow: boolean;
+  /** Full name of the checked-out branch; null when HEAD is detached. */
+  branch: string | null;
+}
+
+async function lookAround(git: Git, here: string): Promise<Surroundings> {
+  // a branch with a commit is checked out, nearly always: then one process knows everything
+  const head = ['--symbolic-full-name', 'HEAD'];
+  const answer = await git.run(['rev-parse', ...head, '--is-shallow-repository', '--show-toplevel']);
+  const [branch = '', shallow, ...path] = text(answer).split('\n');
+  if (answer.code === 0 && branch.startsWith('refs/heads/'))
+    return { root: path.join('\n'), shallow: shallow === 'true', branch };
+  const [top, { ref }] = await Promise.all([topLevel(git, here), readHead(git)]);
+  return { ...top, branch: ref };
+}
+
+async function topLevel(git: Git, here: string): Promise<Omit<Surroundings, 'branch'>> {
   const answer = await git.run(['rev-parse', '--is-shallow-repository', '--show-toplevel']);
   const [shallow, ...path] = text(answer).split('\n');
   if (answer.code === 0) return { root: path.join('\n'), shallow: shallow === 'true' };

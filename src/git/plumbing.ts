@@ -1,5 +1,5 @@
 /** The one way to run git: hardened settings, minimal environment, a limit on every call. */
-import { spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { KeyturnError } from '../errors.ts';
 import { childEnvironment, exactBytes, hardening } from './environment.ts';
 
@@ -27,14 +27,17 @@ export interface Git {
   readonly cwd: string;
   /** One process: bytes in, bytes out. Never throws for an exit code. */
   run(args: readonly string[], call?: Call): Promise<Answer>;
+  /** A process that its caller talks to and ends. */
+  start(args: readonly string[]): ChildProcessWithoutNullStreams;
 }
 
 /** Local calls end in milliseconds; a signing program may wait for a person. */
-const localLimit = 120_000;
+export const localLimit = 120_000;
 /** A killed git may leave a transport helper that holds the pipes: so long, then without it. */
 const helperLimit = 1_000;
 
-const notInstalled = (cause?: unknown) =>
+/** What an `error` of a process that was to be git means. */
+export const notInstalled = (cause?: unknown) =>
   new KeyturnError('git', 'cannot be started', {
     hint: 'install git 2.29 or newer and put it on PATH',
     cause,
@@ -56,14 +59,21 @@ export function createGit(cwd: string, env: NodeJS.ProcessEnv): Git {
   const terminal = Boolean(process.stdin.isTTY && process.stderr.isTTY);
   const base = childEnvironment(env, terminal);
 
-  function run(args: readonly string[], call: Call = {}): Promise<Answer> {
-    const child = spawn('git', [...settings(call).flatMap((setting) => ['-c', setting]), ...args], {
+  const start = (
+    args: readonly string[],
+    call: Call = {},
+    timeout?: number,
+  ): ChildProcessWithoutNullStreams =>
+    spawn('git', [...settings(call).flatMap((setting) => ['-c', setting]), ...args], {
       cwd,
       env: { ...base, ...call.env },
       stdio: ['pipe', 'pipe', 'pipe'],
-      timeout: call.network ?? localLimit,
+      timeout,
       windowsHide: true,
     });
+
+  function run(args: readonly string[], call: Call = {}): Promise<Answer> {
+    const child = start(args, call, call.network ?? localLimit);
     const out: Buffer[] = [];
     const err: Buffer[] = [];
     child.stdout.on('data', (bytes: Buffer) => out.push(bytes));
@@ -92,7 +102,7 @@ export function createGit(cwd: string, env: NodeJS.ProcessEnv): Git {
     });
   }
 
-  return { cwd, run };
+  return { cwd, run, start: (args) => start(args) };
 }
 
 /** What git printed, without the last line end. */

@@ -1,5 +1,7 @@
 /** The state ref at a remote. The user's refs stay as they are: what is fetched is pinned below `refs/keyturn/`. */
 import type { Clock } from '../clock.ts';
+import { KeyturnError } from '../errors.ts';
+import type { Objects } from './batch.ts';
 import type { Oid, Tip } from './contract.ts';
 import { isBelow } from './history.ts';
 import type { Place } from './place.ts';
@@ -19,7 +21,11 @@ export interface Remote {
   timeout: number;
 }
 
-export function remotePlace(git: Git, { remote, ref, shallow, clock, timeout }: Remote): Place {
+export function remotePlace(
+  git: Git,
+  objects: Objects,
+  { remote, ref, shallow, clock, timeout }: Remote,
+): Place {
   const name = `${remote} (${ref})`;
   const pin = ref.replace(/^refs\//, 'refs/keyturn/');
   const call = { network: timeout };
@@ -41,13 +47,18 @@ export function remotePlace(git: Git, { remote, ref, shallow, clock, timeout }: 
     // is new comes; a depth would cut off the history that the user has.
     const seen = [pin, ref, ref.replace(/^refs\/heads\//, `refs/remotes/${remote}/`)];
     const once = shallow && text(await git.run(['for-each-ref', '--format=%(refname)', ...seen])) === '';
-    const answer = await fetchWith(once ? ['--depth=1'] : []);
+    const fetching = fetchWith(once ? ['--depth=1'] : []);
+    objects.warmUp();
+    const answer = await fetching;
     if (answer.code !== 0) {
       if (!/couldn't find remote ref/i.test(answer.err)) throw unreadable(name, answer);
       await git.run(['update-ref', '-d', pin]);
       return null;
     }
-    return text(await git.run(['rev-parse', '--verify', `${pin}^{commit}`]));
+    const commit = await objects.get(`${pin}^{commit}`);
+    if (commit === null)
+      throw new KeyturnError(name, 'is no commit', { hint: 'look at what was pushed there' });
+    return commit.oid;
   }
 
   async function look(): Promise<Tip> {

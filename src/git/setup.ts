@@ -1,7 +1,7 @@
 /** What the user's configuration and checkout say: which remote, which ref, whose name. */
 import { KeyturnError } from '../errors.ts';
 import type { Authorship } from './commit.ts';
-import { type Head, shortName } from './history.ts';
+import { shortName } from './history.ts';
 import { done, type Git } from './plumbing.ts';
 
 /** Configuration keys, lower case but for the middle part, with all their values. */
@@ -45,7 +45,7 @@ export function chooseRemote(settings: Settings, ref: string): string | null {
  */
 export async function chooseRef(
   git: Git,
-  head: Head,
+  branch: string | null,
   stateRef: string | undefined,
   env: NodeJS.ProcessEnv,
 ): Promise<string> {
@@ -56,7 +56,7 @@ export async function chooseRef(
       hint: 'write it like `refs/heads/keyturn-state`',
     });
   }
-  if (head.ref !== null) return head.ref;
+  if (branch !== null) return branch;
   const job = jobRef(env);
   if (job !== undefined) return job;
   throw new KeyturnError('git', 'no branch is checked out, so there is no place for the state', {

@@ -2,6 +2,7 @@
  * Refs beside the branch, for what must not be lost when the branch refuses a push (protocol §7.4). Each holds one
  * file and has a name of its own, so that nobody can be there first.
  */
+import type { Objects } from './batch.ts';
 import { type Authorship, writeCommit } from './commit.ts';
 import { listFiles, readBlobs } from './objects.ts';
 import { type Git, text } from './plumbing.ts';
@@ -20,6 +21,7 @@ const file = 'values/spill.age';
 
 export function sideRefs(
   git: Git,
+  objects: Objects,
   {
     remote,
     who,
@@ -66,7 +68,7 @@ export function sideRefs(
         const answer = await git.run([...fetch, remote ?? '', `+${ref}:${pin}`], call);
         if (answer.code !== 0) continue;
         const commit = text(await git.run(['rev-parse', '--verify', `${pin}^{commit}`]));
-        const blobs = await readBlobs(git, [...(await listFiles(git, commit, ['values'])).values()]);
+        const blobs = await readBlobs(objects, [...(await listFiles(git, commit, ['values'])).values()]);
         found.push(...blobs.values());
         await git.run(['update-ref', '-d', pin]);
       }
