@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import picomatch from 'picomatch';
 import { ulid } from 'ulid';
+import { preloadAge } from './age/age.ts';
 import { apply } from './engine/apply.ts';
 import { boundTo } from './engine/binding.ts';
 import type { Observed } from './engine/decide.ts';
@@ -53,11 +54,11 @@ export async function openSession(
   },
 ): Promise<Session> {
   const root = projectRoot(host.cwd);
-  const manifests = await loadManifests(root, { env: host.env });
-  const identity = await identityOf(host, options.identity);
   let steps: readonly string[] = [];
-  const repository = await openRepository(root, {
-    ...(manifests.project.stateRef === undefined ? {} : { stateRef: manifests.project.stateRef }),
+  // git looks around while the manifests are read
+  const loading = Promise.resolve().then(() => loadManifests(root, { env: host.env }));
+  const opening = openRepository(root, {
+    stateRef: loading.then(({ project }) => project.stateRef),
     env: host.env,
     clock: host.clock,
     random: host.random,
@@ -65,7 +66,13 @@ export async function openSession(
       for (const step of steps) await host.failpoint(`${step}.${name}`);
     },
   });
+  opening.catch(() => undefined);
+  const manifests = await loading;
+  const identity = await identityOf(host, options.identity);
+  const repository = await opening;
   const owner = ownerOf(host);
+  // once git is on its way to the remote
+  setImmediate(preloadAge);
   const ledger = await Ledger.open({
     repository,
     identity,
