@@ -3,17 +3,18 @@
  * One push carries a wave's claims together with what the wave before it concluded (G7). A failure stays
  * with its secret. Whenever the process dies, the remote holds everything that a rerun needs.
  */
-import pLimit from 'p-limit';
 import type { Desired } from '../manifests/model.ts';
 import type { Change } from '../state/ledger.ts';
 import { SpareLogins } from '../targets/spare.ts';
 import { after, type Carried, type Concluded, carryOut } from './carry-out.ts';
 import { base, notNow, redraws } from './conclude.ts';
 import type { Action, Plan, Result } from './model.ts';
+import { Places } from './places.ts';
 import { effective } from './plan.ts';
 import { type Item, type Prepared, prepare } from './prepare.ts';
 import { claimProblem, push, told } from './push.ts';
 import { endedBy } from './retire-issued.ts';
+import { Together } from './together.ts';
 import { failureResult } from './trouble.ts';
 import { upkeep } from './upkeep.ts';
 import { credentialSecrets, type World } from './world.ts';
@@ -24,7 +25,7 @@ const waveSize = 32;
 export async function apply(plan: Plan, desired: Desired, world: World): Promise<Result[]> {
   const spare = new SpareLogins();
   try {
-    return await inPhases(plan, desired, { ...world, spare });
+    return await inPhases(plan, desired, { ...world, spare, together: new Together(world.ledger) });
   } finally {
     await spare.close();
   }
@@ -75,9 +76,9 @@ async function rotateAll(
     const secret = desired.secrets.get(action.secret);
     return secret ? [{ action, secret, refusals: 0 }] : [];
   });
-  const limits = new Map([...desired.targets.values()].map((t) => [t.name, pLimit(t.concurrency)]));
-  const sideBySide = <T>(target: string, work: () => Promise<T>): Promise<T> =>
-    (limits.get(target) ?? pLimit(1))(work);
+  const places = new Map([...desired.targets.values()].map((t) => [t.name, new Places(t.concurrency)]));
+  const sideBySide = <T>(target: string, work: (world: World) => Promise<T>): Promise<T> =>
+    (places.get(target) ?? new Places(1)).within(work, world);
 
   let concluded: Concluded[] = [];
   while (queue.length > 0 || concluded.length > 0) {
@@ -117,7 +118,7 @@ async function rotateAll(
     if (mine.length > 0) await world.ledger.refresh().catch(() => undefined);
     concluded = await Promise.all(
       mine.map(({ item, attempt }) =>
-        sideBySide(item.secret.target, () => carryOut(item, attempt, desired, world)),
+        sideBySide(item.secret.target, (inPlace) => carryOut(item, attempt, desired, inPlace)),
       ),
     );
   }

@@ -9,7 +9,7 @@ import { type Keep, keep, type Lost } from './attempt.ts';
 import { fence, say } from './fence.ts';
 import type { IssuedAttempt } from './issued-attempt.ts';
 import { firstToGo, isNew, isUsed, neverUsed, standing } from './keys.ts';
-import type { World } from './world.ts';
+import { togetherOf, type World } from './world.ts';
 
 /** More than any account holds: a list that never comes to rest is no reason to go on. */
 const rounds = 24;
@@ -162,12 +162,8 @@ async function journal(attempt: IssuedAttempt, handle: string, world: World): Pr
   const to = condemned(record, handle);
   await world.failpoint('victim.beforeCommit');
   const change = { uid: record.uid, name: secret.name, from: record, to, writes: [] };
-  const outcome = await world.ledger.commit(
-    [change],
-    `keyturn: name what goes of ${secret.name}`,
-    [],
-    ['victim'],
-  );
+  const words = { verb: 'name what goes of', what: secret.name };
+  const outcome = await togetherOf(world).commit({ change, ...words, step: 'victim' });
   if (outcome.r !== 'committed') return keep('clear', 'push', { code: outcome.r, detail: outcome.detail });
   if (outcome.lost.length > 0) return { r: 'lost', detail: 'another run took the claim over' };
   attempt.record = to;

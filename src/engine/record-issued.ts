@@ -13,7 +13,7 @@ import { type Keep, keep, type Lost } from './attempt.ts';
 import type { UnderWay } from './fence.ts';
 import { pendingOf } from './issued-attempt.ts';
 import type { SpoolKey } from './spool.ts';
-import type { World } from './world.ts';
+import { togetherOf, type World } from './world.ts';
 
 /** Between two pushes that nobody answered; about five minutes in all (protocol §7.4). */
 const pauses = [1_000, 4_000, 15_000, 40_000, 80_000, 160_000];
@@ -62,12 +62,8 @@ export async function recordIssued(
     const to = named(issued(record, { ...made, username, sealed, at }), attempt.readers);
     await world.failpoint('issued.beforePush');
     const change = { uid: record.uid, name: secret.name, from: record, to, writes: [write] };
-    const outcome = await world.ledger.commit(
-      [change],
-      `keyturn: record ${secret.name} v${version}`,
-      [],
-      ['issued'],
-    );
+    const what = `${secret.name} v${version}`;
+    const outcome = await togetherOf(world).commit({ change, verb: 'record', what, step: 'issued' });
     if (outcome.r === 'committed') {
       await world.failpoint('issued.afterPush');
       const now = world.ledger.record(record.uid);

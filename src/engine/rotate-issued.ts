@@ -123,7 +123,7 @@ async function verify(attempt: IssuedAttempt, issued: Issued, world: World): Pro
         outcome: 'human',
         hint: 'correct accountId or username',
       });
-    await world.clock.sleep(pause);
+    await (world.standAside ?? world.clock.sleep)(pause);
     last = await attempt.rotator.verify(issued);
   }
   return last.r === 'denied' ? refusedForGood(attempt, issued, last, world) : keep('verify', last.r, last);

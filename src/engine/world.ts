@@ -24,6 +24,7 @@ import { type Audience, audienceOf, gateOf } from './audience.ts';
 import { endpointChange } from './binding.ts';
 import type { Event } from './model.ts';
 import type { Spill, Spool } from './spool.ts';
+import { Together } from './together.ts';
 
 export interface World {
   ledger: Ledger;
@@ -47,6 +48,10 @@ export interface World {
   stopping: () => boolean;
   /** Privileged logins between two rotations of one `apply`. */
   spare?: SpareLogins;
+  /** Pushes of rotations that go on side by side in one `apply`. */
+  together?: Together;
+  /** Waits, and lets another rotation of the same target go on meanwhile, where one `apply` has several. */
+  standAside?: (ms: number) => Promise<void>;
   /** Files of wishes to rotate, by secret name: the claim that fulfils them removes them. */
   requests: ReadonlyMap<string, string[]>;
 }
@@ -56,6 +61,8 @@ export const lease = 20 * 60_000;
 export const mutationDeadline = lease / 2;
 /** A mutation starts only if the tip was read this recently. */
 export const fenceFreshness = 30_000;
+
+export const togetherOf = ({ together, ledger }: World): Together => together ?? new Together(ledger);
 
 /** Who a new version of the secret is sealed to now. */
 export const audienceNow = (

@@ -41,6 +41,12 @@ spec:
   deleteAfter: 1d
 `;
 
+/** Rotated side by side, so that the second push that records keys holds several. */
+const crowds = ['issued.push.beforeSend#2', 'issued.push.afterApply#2'].map((at, crowd) => ({
+  at,
+  users: Array.from({ length: 5 }, (_, n): Case => ({ user: `crowd${crowd}-${n}`, at: '' })),
+}));
+
 /** Dead after these, the new key is what consumers read. */
 const promoted = ['promote.push.afterApply', 'promote.afterPush'];
 
@@ -68,13 +74,12 @@ async function round(world: World, moto: Moto, proxy: AwsProxy, mode: 'kill' | '
   const env = { AWS_ADMIN: moto.admin.secretAccessKey };
   const a = world.machine('a');
   const guest: Case = { user: 'guest', at: '' };
-  for (const { user } of [...cases, guest]) await moto.createUser(user);
-  world.commit(
-    a,
-    Object.fromEntries([...cases, guest].map((one) => [`manifests/${one.user}.yaml`, secret(one)])),
-  );
+  const everybody = [...cases, guest, ...crowds.flatMap(({ users }) => users)];
+  for (const { user } of everybody) await moto.createUser(user);
+  world.commit(a, Object.fromEntries(everybody.map((one) => [`manifests/${one.user}.yaml`, secret(one)])));
   const first = await world.run(a, ['apply', '--yes'], { env });
   expect(first.code, first.stderr).toBe(0);
+  expect(Number(world.git(world.remote, 'rev-list', '--count', 'main'))).toBeLessThan(everybody.length);
   const before = await handles(world, a);
 
   proxy.flap = [true, false, true];
@@ -100,6 +105,11 @@ async function round(world: World, moto: Moto, proxy: AwsProxy, mode: 'kill' | '
       killAt: at,
       offset: ahead,
     });
+    expect([at, died.signal, died.signal ? '' : died.stderr]).toEqual([at, 'SIGKILL', '']);
+  }
+  for (const { at, users } of crowds) {
+    const names = users.map(({ user }) => `keys/${user}`);
+    const died = await world.run(a, ['rotate', ...names, '--force'], { env, killAt: at, offset: ahead });
     expect([at, died.signal, died.signal ? '' : died.stderr]).toEqual([at, 'SIGKILL', '']);
   }
   // A: what consumers read works at every instant
