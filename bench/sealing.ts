@@ -1,4 +1,5 @@
 import { Decrypter, Encrypter } from 'age-encryption';
+import { decrypt } from '../src/age/age.ts';
 import { generateBundle, parseIdentity } from '../src/state/identity.ts';
 import { openVersion, sealVersion } from '../src/state/version-file.ts';
 import { compare, type Row, timed } from './measure.ts';
@@ -26,7 +27,7 @@ export async function sealing(): Promise<Row[]> {
     fields: { value: 'x'.repeat(32), fields: { username: 'a' } },
   };
   const sealed = await sealVersion(version, recipients, signer);
-  const plain = new Uint8Array(512);
+  const plain = await decrypt(sealed, identity.ageIdentities, 'bench');
   const bare = async (): Promise<Uint8Array> => {
     const encrypter = new Encrypter();
     for (const recipient of recipients) encrypter.addRecipient(recipient);

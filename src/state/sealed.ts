@@ -13,7 +13,10 @@ import type { Identity } from './identity.ts';
 import { inflate } from './inflate.ts';
 import { domain, isKid, isSignedBy, type Signer } from './signing.ts';
 
-/** Formats that this version reads. What is new in the second: segments of the journal with edits. */
+/**
+ * Formats that this version reads. New in the second: segments of the journal with edits, a signature in one string,
+ * and files of versions with fewer bytes, which are the only ones that say no purpose.
+ */
 export type Format = 1 | 2;
 const newest = 2;
 
@@ -28,7 +31,8 @@ export type Purpose = 'state' | 'version' | 'spool';
 /** What is sealed. Plain JSON values only; a `Secret` among them would be sealed as `[secret]`. */
 export interface Contents {
   purpose: Purpose;
-  repo: string;
+  /** Of all but a version of format 2. */
+  repo?: string;
   /** The first unless said otherwise: what an older keyturn can read says so. */
   fmt?: Format;
   [field: string]: unknown;
@@ -46,30 +50,24 @@ export interface Opened {
   kid: string;
 }
 
-const signatureLength = 88;
-
 const isCompressed = (purpose: unknown): boolean => purpose === 'state';
 
 /**
- * Signs and encrypts. State is gzipped (`age -d f | gunzip`), everything else plain (`age -d f | jq -r .value`).
- * `padTo` adds a field `pad` that makes the plaintext a multiple of so many bytes, to hide its length.
+ * Signs and encrypts. State is gzipped (`age -d f | gunzip`), everything else plain (`age -d f | jq -r .value`). Of a
+ * version of format 2 the length of the value is hidden, as `padding` says.
  */
 export async function seal(
   contents: Contents,
-  options: { recipients: string[]; signer: Signer; padTo?: number },
+  options: { recipients: string[]; signer: Signer },
 ): Promise<Uint8Array> {
-  const { recipients, signer, padTo } = options;
-  const body = { fmt: 1, ...contents, ...(padTo === undefined ? {} : { pad: '' }) };
-  if (padTo !== undefined) {
-    const length = utf8({ ...body, sig: { kid: signer.kid, ed25519: '-'.repeat(signatureLength) } }).length;
-    Object.assign(body, { pad: '0'.repeat((padTo - (length % padTo)) % padTo) });
-  }
+  const { recipients, signer } = options;
+  const body = spelled({ fmt: 1, ...contents });
   const compressed = isCompressed(contents.purpose);
   const limit = compressed ? plainLimit : sizeLimit;
   const signed = utf8(body);
   if (signed.length > limit) throw tooBig(contents.purpose, limit);
-  const ed25519 = Buffer.from(signer.sign(signed)).toString('base64');
-  const plain = utf8({ ...body, sig: { kid: signer.kid, ed25519 } });
+  const sig = signatureText(signer.kid, signer.sign(signed), body.fmt);
+  const plain = Buffer.concat([utf8({ ...body, sig }), Buffer.alloc(padding(contents), ' ')]);
   if (plain.length > limit) throw tooBig(contents.purpose, limit);
   const sealed = await encrypt(compressed ? gzipSync(plain) : plain, recipients);
   if (sealed.length > sizeLimit) throw tooBig(contents.purpose, sizeLimit);
@@ -130,9 +128,27 @@ export function misplaced(place: string, what: string): KeyturnError {
   });
 }
 
+/** What stands in the file: only a version of format 2 says no purpose. */
+function spelled({ purpose, ...rest }: Contents): Record<string, unknown> {
+  return purpose === 'version' && rest.fmt === 2 ? rest : { purpose, ...rest };
+}
+
+const bucket = 64;
+
+/**
+ * How many spaces follow the JSON of a version of format 2: as many as the value, spelled in JSON, lacks to the next
+ * multiple of 64 bytes, and to 64 at least. Whoever sees how large the file is learns that multiple and no more of the
+ * value; everything else in there is public.
+ */
+function padding({ purpose, fmt, value }: Record<string, unknown>): number {
+  if (purpose !== 'version' || fmt !== 2) return 0;
+  const length = utf8(value).length - '""'.length;
+  return Math.max(bucket, Math.ceil(length / bucket) * bucket) - length;
+}
+
 interface Signature {
   kid: string;
-  ed25519: string;
+  ed25519: Buffer;
 }
 
 /** The only accepted spelling is our own. */
@@ -143,40 +159,52 @@ async function parse(
   const compressed = plain[0] === 0x1f && plain[1] === 0x8b;
   const whole = compressed ? await inflate(plain, domain, plainLimit) : Buffer.concat([domain, plain]);
   if (whole === 'too large') throw damaged(place, 'is larger than 256 MiB once decompressed');
+  const spaces = whole === 'damaged' ? 0 : trailing(whole, ' ');
+  const json = whole === 'damaged' ? whole : whole.subarray(0, whole.length - spaces);
   let parsed: unknown;
   let canonical = false;
   try {
-    if (whole !== 'damaged') ({ value: parsed, canonical } = readCanonical(whole.subarray(domain.length)));
+    if (json !== 'damaged') ({ value: parsed, canonical } = readCanonical(json.subarray(domain.length)));
   } catch {
     // no JSON at all
   }
-  if (whole === 'damaged' || !isObject(parsed)) throw damaged(place, 'does not hold what keyturn writes');
+  if (json === 'damaged' || !isObject(parsed)) throw damaged(place, 'does not hold what keyturn writes');
   if (typeof parsed.fmt === 'number' && parsed.fmt > newest) {
     throw new KeyturnError(place, 'was written by a newer keyturn', {
       code: 'NEWER_FORMAT',
       hint: 'upgrade keyturn; nothing was changed',
     });
   }
-  const { sig, ...envelope } = parsed;
+  const { sig: text, ...body } = parsed;
+  const envelope = Object.hasOwn(body, 'purpose') ? body : { purpose: 'version', ...body };
+  const sig = parsedSignature(text, body.fmt);
   if (
     !isEnvelope(envelope) ||
     isCompressed(envelope.purpose) !== compressed ||
-    !isSignature(sig) ||
-    !canonical
+    Object.keys(spelled(envelope)).length !== Object.keys(body).length ||
+    sig === null ||
+    !canonical ||
+    spaces !== padding(envelope)
   ) {
     throw damaged(place, 'does not hold what keyturn writes');
   }
-  return { envelope, sig, signed: () => withoutSignature(whole, envelope, sig) };
+  return { envelope, sig, signed: () => withoutSignature(json, body, text) };
+}
+
+function trailing(bytes: Buffer, character: ' '): number {
+  let from = bytes.length;
+  while (from > 0 && bytes[from - 1] === character.charCodeAt(0)) from -= 1;
+  return bytes.length - from;
 }
 
 /**
  * What was signed, after its domain. Where the signature is the last field, as in a state of many megabytes, it is
  * taken out of `whole` itself, which nobody reads any more.
  */
-function withoutSignature(whole: Buffer, envelope: Envelope, sig: Signature): Uint8Array {
+function withoutSignature(whole: Buffer, body: Record<string, unknown>, sig: unknown): Uint8Array {
   const end = Buffer.from(`,"sig":${canonicalize(sig)}}`);
   const from = whole.length - end.length;
-  if (from < 0 || !whole.subarray(from).equals(end)) return Buffer.concat([domain, utf8(envelope)]);
+  if (from < 0 || !whole.subarray(from).equals(end)) return Buffer.concat([domain, utf8(body)]);
   whole.write('}', from);
   return whole.subarray(0, from + 1);
 }
@@ -190,7 +218,7 @@ function verifySignature(signed: Uint8Array, sig: Signature, identity: Identity,
       hint: `if ${sig.kid} may write here, add their line \`KEYTURN-TRUST-1 ${sig.kid} …\` to ${identity.source}`,
     });
   }
-  if (!isSignedBy(key, signed, Buffer.from(sig.ed25519, 'base64'))) {
+  if (!isSignedBy(key, signed, sig.ed25519)) {
     throw tampered(place, `has a signature that ${sig.kid} did not make`);
   }
 }
@@ -203,17 +231,21 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 const isEnvelope = (value: Record<string, unknown>): value is Envelope =>
   (value.fmt === 1 || value.fmt === 2) &&
   (value.purpose === 'state' || value.purpose === 'version' || value.purpose === 'spool') &&
-  typeof value.repo === 'string';
+  (typeof value.repo === 'string') !== (value.purpose === 'version' && value.fmt === 2);
 
-function isSignature(value: unknown): value is Signature {
-  if (!isObject(value) || Object.keys(value).length !== 2) return false;
-  const { kid, ed25519 } = value;
-  return (
-    typeof kid === 'string' &&
-    isKid(kid) &&
-    typeof ed25519 === 'string' &&
-    /^[A-Za-z0-9+/]{86}==$/.test(ed25519)
-  );
+const signatureText = (kid: string, bytes: Uint8Array, fmt: unknown): unknown => {
+  const base64 = (of: 'base64' | 'base64url'): string => Buffer.from(bytes).toString(of);
+  return fmt === 1 ? { kid, ed25519: base64('base64') } : `${kid}:${base64('base64url')}`;
+};
+
+/** Null for what `signatureText` never gives. */
+function parsedSignature(sig: unknown, fmt: unknown): Signature | null {
+  const [kid, text] =
+    fmt !== 1 && typeof sig === 'string' ? sig.split(':') : isObject(sig) ? [sig.kid, sig.ed25519] : [];
+  if (typeof kid !== 'string' || typeof text !== 'string' || !isKid(kid)) return null;
+  const ed25519 = Buffer.from(text, 'base64');
+  const is = ed25519.length === 64 && canonicalize(signatureText(kid, ed25519, fmt)) === canonicalize(sig);
+  return is ? { kid, ed25519 } : null;
 }
 
 /** Unverified text must not reach a terminal as it is. */

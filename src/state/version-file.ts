@@ -3,32 +3,29 @@
 import { damaged } from '../age/age.ts';
 import { KeyturnError } from '../errors.ts';
 import { hostLabel } from '../manifests/hosts.ts';
-import { Secret } from '../secret.ts';
+import type { Secret } from '../secret.ts';
 import type { Identity } from './identity.ts';
-import type { Binding, SecretRecord, VersionFields } from './model.ts';
-import { binding, idPattern, instant } from './record-shape.ts';
-import { open, seal } from './sealed.ts';
-import { mapOf, objectOf, oneOf, text, whole } from './shape.ts';
+import type { Binding, SecretRecord } from './model.ts';
+import { misplaced, open, seal } from './sealed.ts';
 import type { Signer } from './signing.ts';
+import {
+  contentsOf,
+  isOf,
+  type Owner,
+  type VersionContents,
+  versionContents,
+  versionProblem,
+} from './version-json.ts';
 
 /** Which version of which secret a file holds; the file says so inside, under its signature. */
-export interface VersionPlace {
-  /** The journal's lineage. */
-  repo: string;
-  uid: string;
+export interface VersionPlace extends Owner {
   name: string;
   v: number;
 }
 
-export interface SealedVersion extends VersionPlace {
-  /** Where the credential may be sent. */
-  binding: Binding;
-  /** ISO time. */
-  issuedAt: string;
-  fields: VersionFields;
-}
+export type SealedVersion = VersionContents & Owner;
 
-export interface OpenedVersion extends VersionPlace {
+export interface OpenedVersion extends Pick<VersionPlace, 'name' | 'v'> {
   binding: Binding;
   issuedAt: string;
   value: Secret;
@@ -40,57 +37,23 @@ export interface OpenedVersion extends VersionPlace {
   kid: string;
 }
 
-/** Bytes to which plaintexts are padded: values of 1 to about 100 characters look alike. */
-const padding = 256;
-
-const shape = objectOf<
-  Record<
-    'fmt' | 'purpose' | 'repo' | 'uid' | 'name' | 'v' | 'binding' | 'value' | 'fields' | 'issuedAt' | 'pad',
-    unknown
-  >
->({
-  fmt: whole(1),
-  purpose: oneOf('version'),
-  repo: text(idPattern),
-  uid: text(idPattern),
-  name: text(/./),
-  v: whole(1),
-  binding,
-  value: text(),
-  fields: mapOf(/./, text()),
-  issuedAt: instant,
-  pad: text(/^0*$/),
-});
-
-/** The file of one version: signed, padded, encrypted to `recipients`. */
+/** The file of one version: signed, the length of its value hidden (`seal`), encrypted to `recipients`. */
 export function sealVersion(
   version: SealedVersion,
   recipients: string[],
   signer: Signer,
 ): Promise<Uint8Array> {
-  const { repo, uid, name, v, issuedAt } = version;
-  const { value, fields } = version.fields;
-  const contents = {
-    purpose: 'version' as const,
-    repo,
-    uid,
-    name,
-    v,
-    binding: version.binding,
-    issuedAt,
-    value,
-    fields,
-  };
-  return seal(contents, { recipients, signer, padTo: padding });
+  return seal(versionContents(version), { recipients, signer });
 }
 
 /**
- * One version, verified to be the expected one. Throws what `open` of `sealed.ts` throws. Readers that know
- * nobody's signature pass `requireSignature: false` and must say that `verified` is false.
+ * One version, verified to be the expected one; a reader does not know whose it is beyond the name. Throws what `open`
+ * of `sealed.ts` throws. Readers that know nobody's signature pass `requireSignature: false` and must say that
+ * `verified` is false.
  */
 export async function openVersion(
   bytes: Uint8Array,
-  expect: Partial<VersionPlace> & Pick<VersionPlace, 'name' | 'v'>,
+  { name, v, ...owner }: VersionPlace | (Pick<VersionPlace, 'name' | 'v'> & { [K in keyof Owner]?: never }),
   identity: Identity,
   place: string,
   options: { requireSignature?: boolean } = {},
@@ -99,24 +62,12 @@ export async function openVersion(
     ...options,
     identity,
     place,
-    expect: { purpose: 'version', ...expect },
+    expect: { purpose: 'version', name, v },
   });
-  if (shape(envelope, '') !== null) throw damaged(place, 'does not hold what keyturn writes');
-  const { value, ...rest } = envelope as unknown as VersionPlace &
-    Omit<OpenedVersion, 'value'> & { value: string };
-  const { repo, uid, name, v, issuedAt, fields } = rest;
-  return {
-    repo,
-    uid,
-    name,
-    v,
-    binding: rest.binding,
-    issuedAt,
-    value: new Secret(value),
-    fields,
-    verified,
-    kid,
-  };
+  if (versionProblem(envelope) !== null) throw damaged(place, 'does not hold what keyturn writes');
+  if (owner.uid !== undefined && !isOf(envelope, owner))
+    throw misplaced(place, 'belongs to another secret of that name, or another repository');
+  return { ...contentsOf(envelope), verified, kid };
 }
 
 /** Path of a version's file. Throws KeyturnError for a name that cannot be a folder of its own. */

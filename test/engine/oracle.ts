@@ -55,16 +55,17 @@ export async function recorded(world: Universe): Promise<SecretRecord[]> {
 }
 
 /** The plaintext of one recorded version, from the file in the remote's tree that the record names. */
-function plaintext({ remote }: Universe, record: SecretRecord, v: number): Promise<string> {
+function plaintext(world: Universe, record: SecretRecord, v: number): Promise<string> {
   const path = valuePath(record.name, v);
-  const id = remote.tree(remote.tip).get(path);
+  const id = world.remote.tree(world.remote.tip).get(path);
   if (id === undefined || `sha256:${id}` !== versionOf(record, v).file)
     return Promise.reject(new Error(`${path} is not the file that the record names`));
-  const bytes = remote.blob(id);
+  const bytes = world.remote.blob(id);
   return once(values, bytes, async () => {
+    const [{ repo } = { repo: '' }] = await journal(world);
     const opened = await openVersion(
       bytes,
-      { name: record.name, v, uid: record.uid },
+      { repo, uid: record.uid, name: record.name, v },
       reconciler.identity,
       path,
     );

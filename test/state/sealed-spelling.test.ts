@@ -82,6 +82,55 @@ describe('one spelling only', () => {
     }
   });
 
+  it('refuses other spellings of the second format', async () => {
+    const version: Contents = { fmt: 2, purpose: 'version', name: 'prod/db', v: 7, value: 'abc' };
+    const spaces = ' '.repeat(61);
+    const text = Buffer.from(
+      await decrypt(await sealed(ci, version), ci.identity.ageIdentities, 'f'),
+    ).toString();
+    expect(text.endsWith(`"v":7,"value":"abc"}${spaces}`)).toBe(true);
+    expect((await opened(await outside(text))).envelope).toEqual(version);
+    const whole = text.trimEnd();
+    const json = JSON.parse(text);
+    const [kid, ed25519] = json.sig.split(':');
+    const base64 = Buffer.from(ed25519, 'base64url').toString('base64');
+    const last = String.fromCharCode(ed25519.charCodeAt(85) + 1);
+    const wrong = [
+      whole,
+      `${text} `,
+      text.slice(0, -1),
+      ` ${text}`,
+      `${whole}${spaces.replace(' ', '\n')}`,
+      whole.replace('}', ` }${spaces.slice(1)}`),
+      ...[
+        { ...json, purpose: 'version' },
+        { ...json, purpose: 'other' },
+        { ...json, repo: 'R1' },
+        { ...json, sig: { kid, ed25519: base64 } },
+        { ...json, sig: `${kid}:${base64}` },
+        { ...json, sig: `${kid}:${ed25519}=` },
+        { ...json, sig: `${kid}:${ed25519}:` },
+        { ...json, sig: `${kid}:${ed25519.slice(0, 85)}${last}` },
+        { ...json, sig: `${kid}${ed25519}` },
+        { ...json, sig: `:${ed25519}` },
+        { ...json, sig: 7 },
+        { ...json, fmt: 1 },
+      ].map((what) => `${canonicalize(what)}${spaces}`),
+    ];
+    for (const one of wrong)
+      expect((await refusal(async () => opened(await outside(one)))).code, one).toBe('DAMAGED');
+    const forged = { ...json, value: 'abd' };
+    expect((await refusal(async () => opened(await outside(`${canonicalize(forged)}${spaces}`)))).code).toBe(
+      'TAMPERED',
+    );
+    for (const purpose of ['state', 'spool'] as const) {
+      const other = await sealed(ci, { fmt: 2, purpose, repo: 'R1', value: 'abc' });
+      expect((await opened(other)).envelope).toMatchObject({ purpose, value: 'abc' });
+      const { purpose: _, ...rest } = version;
+      expect((await refusal(() => opened(other, { ...rest, purpose: 'version' }))).code).toBe('WRONG_PLACE');
+    }
+  });
+
   it('refuses compression where none belongs, and the other way round', async () => {
     const version = canonicalize(await inside(await sealed(ci))) ?? '';
     expect((await refusal(async () => opened(await outside(gzipSync(version))))).code).toBe('DAMAGED');
