@@ -16,6 +16,8 @@ const rooms = [
     'leaves',
     [
       'src/secret.ts',
+      'src/share.ts',
+      'src/share.ts',
       'src/redact.ts',
       'src/errors.ts',
       'src/clock.ts',

@@ -1,6 +1,7 @@
 /** Written manifests -> model: every default is filled in here, and nowhere else. */
 import picomatch from 'picomatch';
 import { plainRecipient } from '../age/age.ts';
+import { share } from '../share.ts';
 import { toAccess } from './access.ts';
 import { toAzureAccount } from './azure.ts';
 import { channelsOf, toNotify } from './channels.ts';
@@ -126,13 +127,17 @@ function toKeyType({ metadata, spec }: WrittenSecret, target: Target | undefined
   return spec.rotator === 'ssh-key' || own ? { keyType: spec.keyType ?? 'ed25519' } : {};
 }
 
-/** `target` is undefined where no such target is declared; a cross rule says so. */
+/**
+ * `target` is undefined where no such target is declared; a cross rule says so. What the secret has in common with
+ * `like` is kept once.
+ */
 export function toSecret(
   written: WrittenSecret,
   common: WrittenDefaults,
   target: Target | undefined,
   roles: Role[],
   source: Source,
+  like?: RotatedSecret,
 ): RotatedSecret {
   const { metadata, spec } = written;
   const rotator = rotatorOf(written, target);
@@ -171,19 +176,19 @@ export function toSecret(
     ...toVerify(spec.verify, common.verify),
     drift: spec.drift ?? common.drift ?? 'alarm',
   };
+  share(covered, like);
   const { usernames } = covered.account;
   const access = toAccess(spec.access, { targetType: target?.type, usernames });
-  return {
-    ...covered,
+  const uncovered = {
     ...(access === undefined ? {} : { access }),
     description: metadata.description,
     tags: metadata.tags ?? [],
     readers: readersOf(metadata.name, roles),
     notify: toNotify({ ...common.notify, ...spec.notify }),
     ownSchedule: spec.schedule !== undefined,
-    specDigest: specDigest(covered),
-    source,
   };
+  share(uncovered, like);
+  return { ...covered, ...uncovered, specDigest: specDigest(covered), source };
 }
 
 /** Compiled once per role: globs are few, names may be thousands. */

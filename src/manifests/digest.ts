@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import type { RotatedSecret } from './model.ts';
 
@@ -18,6 +18,22 @@ type Uncovered =
  * count as absent, so that a field added to the model later leaves old digests as they were.
  */
 export function specDigest(secret: Omit<RotatedSecret, Uncovered>): string {
-  const canonical = canonicalize(secret) ?? '';
-  return `sha256:${createHash('sha256').update(canonical).digest('hex')}`;
+  const parts = secret as unknown as Record<string, unknown>;
+  const members = Object.keys(parts)
+    .filter((key) => parts[key] !== undefined)
+    .sort()
+    .map((key) => `"${key}":${spelled(parts[key])}`);
+  return `sha256:${hash('sha256', `{${members.join()}}`)}`;
+}
+
+/** Parts that many secrets share are frozen, and spelled once. */
+const known = new WeakMap<object, string>();
+
+function spelled(part: unknown): string {
+  if (typeof part !== 'object' || part === null) return canonicalize(part) ?? '';
+  const before = known.get(part);
+  if (before !== undefined) return before;
+  const text = canonicalize(part) ?? '';
+  if (Object.isFrozen(part)) known.set(part, text);
+  return text;
 }

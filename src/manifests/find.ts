@@ -1,5 +1,5 @@
 /**
- * Which files are manifests, and their texts. Synchronous on purpose: thousands of small files are read ten times
+ * Which files are manifests, and how to read them. Synchronous on purpose: thousands of small files are read ten times
  * sooner than by way of the thread pool, and nothing else waits meanwhile.
  */
 import {
@@ -28,13 +28,13 @@ export const isBelow = (folder: string, path: string): boolean =>
 
 /**
  * `keyturn.yaml` and every `*.yaml` and `*.yml` below `manifests/`, sorted by path. Paths are relative to
- * `root`, with slashes. What cannot be read is reported and left out.
+ * `root`, with slashes. What is no file below `root` is reported and left out; what cannot be read, once it is asked for.
  * Throws KeyturnError where there is no `keyturn.yaml`.
  */
 export function findManifests(root: string, problems: Problems): ManifestFile[] {
   const inside = attempt(() => realpathSync(root)) ?? root;
   const look: Look = { root, inside, problems, files: [] };
-  readIfAllowed(look, 'keyturn.yaml');
+  addIfAllowed(look, 'keyturn.yaml');
   if (attempt(() => lstatSync(join(root, 'manifests'))) !== undefined) walk(look, 'manifests');
   return look.files.sort((a, b) => (a.path === b.path ? 0 : a.path < b.path ? -1 : 1));
 }
@@ -65,14 +65,14 @@ function walk(look: Look, folder: string): void {
   for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
     const path = `${folder}/${entry.name}`;
     if (entry.isDirectory()) walk(look, path);
-    else if (/\.ya?ml$/.test(entry.name)) readIfAllowed(look, path, entry);
+    else if (/\.ya?ml$/.test(entry.name)) addIfAllowed(look, path, entry);
     else if (entry.isSymbolicLink() && attempt(() => statSync(join(root, path)))?.isDirectory()) {
       walk(look, path);
     }
   }
 }
 
-function readIfAllowed(look: Look, path: string, entry?: Dirent): void {
+function addIfAllowed(look: Look, path: string, entry?: Dirent): void {
   const say = (what: string, hint: string): void => look.problems.add(top(path), path, what, hint);
   const file = join(look.root, path);
   // only what may be a link can lead elsewhere: the folders on the way here are none
@@ -95,14 +95,18 @@ function readIfAllowed(look: Look, path: string, entry?: Dirent): void {
       return;
     }
   }
-  const bytes = attempt(() => firstBytes(file));
-  if (bytes === undefined) say('cannot be read', 'check the rights on it');
-  else if (bytes.length > largest) say('is larger than 1 MiB', 'split it into several files');
-  else {
-    const text = attempt(() => utf8.decode(bytes));
-    if (text === undefined) say('is not UTF-8 text', 'save it as UTF-8');
-    else look.files.push({ path, text });
-  }
+  look.files.push({
+    path,
+    text: () => {
+      const bytes = attempt(() => firstBytes(file));
+      const text = bytes && attempt(() => utf8.decode(bytes));
+      if (bytes === undefined) say('cannot be read', 'check the rights on it');
+      else if (bytes.length > largest) say('is larger than 1 MiB', 'split it into several files');
+      else if (text === undefined) say('is not UTF-8 text', 'save it as UTF-8');
+      else return text;
+      return undefined;
+    },
+  });
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });

@@ -1,10 +1,11 @@
 /** A repository's manifests -> what is desired, or everything that is wrong with them. */
 import { KeyturnError } from '../errors.ts';
+import { share } from '../share.ts';
 import { covers, toProject, toRole, toSecret } from './defaults.ts';
 import { findManifests } from './find.ts';
 import { type Spread, secretNames, spread } from './hosts.ts';
 import { loginRefs } from './logins.ts';
-import type { Desired, Role, ValueRef } from './model.ts';
+import type { Desired, Role, RotatedSecret, ValueRef } from './model.ts';
 import { type ManifestDocument, type ManifestFile, parseFile } from './parse.ts';
 import { readAuthority } from './paths.ts';
 import { Problems } from './problems.ts';
@@ -31,11 +32,12 @@ export async function loadManifests(root: string, options: LoadOptions = {}): Pr
 
 /** The same for texts from elsewhere, e.g. another commit. Files that manifests name are still read below `root`. */
 export async function parseManifests(
-  files: ManifestFile[],
+  files: { path: string; text: string }[],
   root: string,
   options: LoadOptions = {},
 ): Promise<Desired> {
-  return assemble(files, root, options, new Problems());
+  const readable = files.map(({ path, text }) => ({ path, text: () => text }));
+  return assemble(readable, root, options, new Problems());
 }
 
 async function assemble(
@@ -48,7 +50,10 @@ async function assemble(
   const documents: ManifestDocument[] = [];
   for (const file of files) {
     const parsed = parseFile(file, problems);
-    documents.push(...parsed.documents);
+    for (const document of parsed.documents) {
+      share(document.value, documents.at(-1)?.value);
+      documents.push(document);
+    }
     complete &&= parsed.complete;
   }
   const [first] = documents;
@@ -139,9 +144,11 @@ async function declare(
   }
   const roles: Role[] = context.roles.map(({ model }) => model);
   const common = context.project?.written.spec.defaults ?? {};
+  let like: RotatedSecret | undefined;
   for (const { document, written } of once) {
     if (written.kind !== 'RotatedSecret') continue;
-    for (const one of spread({ document, written }, problems)) declareSecret(one, common, roles, context);
+    for (const one of spread({ document, written }, problems))
+      like = declareSecret(one, common, roles, context, like);
   }
   return context;
 }
@@ -152,11 +159,13 @@ function declareSecret(
   common: WrittenDefaults,
   roles: Role[],
   { targets, secrets, problems }: Context,
-): void {
+  like: RotatedSecret | undefined,
+): RotatedSecret {
   const { name } = written.metadata;
-  const all = roles.map((role) =>
-    family !== undefined && covers(role, family) ? { ...role, secrets: [...role.secrets, name] } : role,
-  );
+  const all =
+    family === undefined
+      ? roles
+      : roles.map((role) => (covers(role, family) ? { ...role, secrets: [...role.secrets, name] } : role));
   const target = targets.get(written.spec.target ?? '')?.model;
   if (family !== undefined && target !== undefined && target.type !== 'ssh')
     problems.add(
@@ -173,7 +182,7 @@ function declareSecret(
       `${target?.name} logs in with the value that all hosts have`,
       'write values: each, or give that target credentials of its own',
     );
-  const model = toSecret(written, common, target, all, document.at(''));
+  const model = toSecret(written, common, target, all, document.at(''), like);
   const other = secrets.get(name);
   if (other === undefined) secrets.set(name, { document, written, model, ...part });
   else {
@@ -185,6 +194,7 @@ function declareSecret(
       `the first is at ${file}:${line}: rename or remove one`,
     );
   }
+  return model;
 }
 
 /** The first of every kind and name; one project, where reviewers look for it. */

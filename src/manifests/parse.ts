@@ -1,5 +1,6 @@
 /** YAML text -> plain data with positions. No message ever quotes the text: it may hold a value by mistake. */
 import {
+  Composer,
   type Document,
   isAlias,
   isCollection,
@@ -10,7 +11,8 @@ import {
   isSeq,
   LineCounter,
   type Node,
-  parseAllDocuments,
+  Parser,
+  Schema,
 } from 'yaml';
 import type { Source } from './model.ts';
 import type { Problems } from './problems.ts';
@@ -18,7 +20,11 @@ import type { Problems } from './problems.ts';
 export interface ManifestFile {
   /** Relative to the repository, with slashes. */
   path: string;
-  text: string;
+  /**
+   * Asked for once to parse it, and again where a mistake is found: nobody holds the texts of all files. Undefined after
+   * it has been reported that the file cannot be read.
+   */
+  text(): string | undefined;
 }
 
 /** One document of a file: plain JSON data, and where each part of it stands. */
@@ -57,9 +63,12 @@ const syntax: Record<string, [what: string, hint: string]> = {
 const options = {
   prettyErrors: false,
   uniqueKeys: false,
-  resolveKnownTags: false,
-  schema: 'core',
-} as const;
+  // one for all documents: each would make its own
+  schema: new Schema({ schema: 'core', resolveKnownTags: false }),
+};
+
+const documentsIn = (text: string, lines: LineCounter): Iterable<Document.Parsed> =>
+  new Composer(options).compose(new Parser(lines.addNewLine).parse(text));
 
 /**
  * Documents of one file. Empty ones are skipped; unreadable ones are reported, each once. Only the data is kept: a
@@ -69,9 +78,11 @@ export function parseFile(file: ManifestFile, problems: Problems): ParsedFile {
   const lines = new LineCounter();
   const source = (offset: number): Source => sourceOf(file, lines, offset);
   const documents: ManifestDocument[] = [];
-  let complete = true;
-  const parsed = parseAllDocuments(file.text, { ...options, lineCounter: lines });
-  for (const [index, document] of (Array.isArray(parsed) ? parsed : []).entries()) {
+  const text = file.text();
+  let complete = text !== undefined;
+  let next = 0;
+  for (const document of documentsIn(text ?? '', lines)) {
+    const index = next++;
     const number = documents.length + 1;
     const report = (offset: number, what: string, hint: string): void => {
       complete = false;
@@ -104,8 +115,7 @@ let reread: { file: ManifestFile; lines: LineCounter; documents: readonly Docume
 function locate(file: ManifestFile, index: number, pointer: string): Source {
   if (reread?.file !== file) {
     const lines = new LineCounter();
-    const parsed = parseAllDocuments(file.text, { ...options, lineCounter: lines });
-    reread = { file, lines, documents: Array.isArray(parsed) ? parsed : [] };
+    reread = { file, lines, documents: [...documentsIn(file.text() ?? '', lines)] };
   }
   const document = reread.documents[index];
   return sourceOf(file, reread.lines, document === undefined ? 0 : offsetOf(document, pointer));
@@ -142,7 +152,7 @@ function plainOf(node: unknown, refuse: Refuse): unknown {
   else if (isNode(node) && node.tag !== undefined && !plain.test(node.tag)) {
     refuse(node, 'custom tags are not allowed', 'remove the word that begins with an exclamation mark');
   }
-  if (isScalar(node)) return node.value;
+  if (isScalar(node)) return typeof node.value === 'string' ? word(node.value) : node.value;
   if (isSeq(node)) return node.items.map((item) => plainOf(item, refuse));
   if (!isMap(node)) return null;
   const map: Record<string, unknown> = {};
@@ -160,6 +170,20 @@ function plainOf(node: unknown, refuse: Refuse): unknown {
     else map[name] = item;
   }
   return map;
+}
+
+/** Texts that stand in many manifests are kept once; the newest are known. */
+const words = new Map<string, string>();
+const mostWords = 4096;
+
+/** The same text on its own: as the parser hands it out, it holds on to the whole file that it was cut from. */
+function word(text: string): string {
+  const known = words.get(text);
+  if (known !== undefined) return known;
+  const own: string = JSON.parse(JSON.stringify(text));
+  if (words.size === mostWords) words.clear();
+  words.set(own, own);
+  return own;
 }
 
 function offsetOf(document: Document, pointer: string): number {

@@ -15,7 +15,7 @@ export async function loadProject(root: string): Promise<Project> {
     throw new KeyturnError(path, `cannot be read (${error.code})`, { hint: 'run keyturn init' });
   });
   const problems = new Problems();
-  for (const document of parseFile({ path, text }, problems).documents) {
+  for (const document of parseFile({ path, text: () => text }, problems).documents) {
     const written = (await readManifest(document, problems))?.written;
     if (written?.kind === 'Project' && problems.empty) return toProject(written);
   }

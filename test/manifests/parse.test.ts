@@ -3,7 +3,7 @@ import { parseFile } from '../../src/manifests/parse.ts';
 import { Problems } from '../../src/manifests/problems.ts';
 import { join, mysql, secret, wrong } from './fixtures.ts';
 
-const parse = (text: string) => parseFile({ path: 'manifests/a.yaml', text }, new Problems());
+const parse = (text: string) => parseFile({ path: 'manifests/a.yaml', text: () => text }, new Problems());
 
 describe('positions', () => {
   const [document] = parse(
