@@ -4,6 +4,7 @@
  */
 import { isAscii, isUtf8 } from 'node:buffer';
 import canonicalize from 'canonicalize';
+import { share } from '../share.ts';
 
 /** Bytes from which on it pays to read in parts. */
 const large = 64 * 1024;
@@ -18,7 +19,7 @@ type Text = (from: number, to: number) => string;
 
 /**
  * What `json` says, and whether it is spelled as `canonicalize` spells it, which rules out duplicate keys, white space
- * and reordering. Throws (SyntaxError) for
+ * and reordering. Of a large object, what two neighbours have in common is kept once, frozen. Throws (SyntaxError) for
  * what is no JSON in UTF-8.
  */
 export function readCanonical(json: Buffer): { value: unknown; canonical: boolean } {
@@ -44,6 +45,7 @@ function membersOf(
   const value: Record<string, unknown> = {};
   let at = from + 1;
   let before: string | undefined;
+  let like: unknown;
   if (json[at] === close) return { value, end: at + 1 };
   for (;;) {
     const named = endOf(json, at);
@@ -62,6 +64,8 @@ function membersOf(
       const end = endOf(json, at);
       member = partOf(text(at, end));
       if (member === undefined) return null;
+      share(member, like);
+      like = member;
       at = end;
     }
     if (name in value) Object.defineProperty(value, name, { ...own, value: member });
