@@ -158,7 +158,7 @@ async function resolveLogin(
         reason: `its target's credential ${name} may not be sent there: ${moved}; run keyturn rebind ${name} if that is right`,
       };
     const v = there?.v ?? record.current;
-    values[key] = (await world.ledger.readVersion(record, v)).value;
+    values[key] = await loginValue(record, v, world);
     handle = versionOf(record, v).handle ?? handle;
     uses.push(`${name}@${v}`);
   }
@@ -168,6 +168,18 @@ async function resolveLogin(
     credentials: { username: handle ?? login.username, password, ...keys },
     uses,
   };
+}
+
+const loginValues = new WeakMap<SecretRecord, Map<number, Promise<Secret>>>();
+
+/** Read once for each record as it stands, since every rotation on the target logs in with it. */
+function loginValue(record: SecretRecord, v: number, { ledger }: World): Promise<Secret> {
+  const known = loginValues.get(record) ?? new Map<number, Promise<Secret>>();
+  loginValues.set(record, known);
+  const value = known.get(v) ?? ledger.readVersion(record, v).then((read) => read.value);
+  known.set(v, value);
+  value.catch(() => known.delete(v));
+  return value;
 }
 
 export function recordNamed(world: World, desired: Desired, name: string): SecretRecord | undefined {

@@ -8,6 +8,7 @@ import { writeCommit } from './commit.ts';
 import type { Oid, StateRepository, Tip } from './contract.ts';
 import { follow, shownTree } from './follow.ts';
 import { isBelow, readHead, shortName } from './history.ts';
+import { Listing } from './listing.ts';
 import { localPlace } from './local.ts';
 import { listAdded, listFiles, readBlobs, readFiles } from './objects.ts';
 import { createGit, done, type Git, lastWords, text } from './plumbing.ts';
@@ -75,6 +76,7 @@ export async function openRepository(cwd: string, options: OpenOptions): Promise
   const who = authorship(settings, env);
   const failpoint = options.failpoint ?? (async () => undefined);
   const publishing = { place, clock: options.clock, random: options.random, failpoint };
+  const listing = new Listing(git);
   // without a remote, what index and files showed before this run moved the branch under them
   let shown: Oid | null | undefined;
 
@@ -84,10 +86,11 @@ export async function openRepository(cwd: string, options: OpenOptions): Promise
     hasRemote: place.hasRemote,
     side: sideRefs(git, objects, { remote, who, random: options.random, timeout }),
     fetch: () => place.fetch(),
-    list: (tip, folders) => listFiles(git, tip, folders),
+    list: (tip, folders) => listing.of(tip, folders),
     read: (blobs) => readBlobs(objects, blobs),
     async publish(publication) {
       const commit = await writeCommit(git, publication, who, options.random);
+      listing.made(commit, publication);
       if (remote === null && shown === undefined) shown = await shownTree(git, publication.base);
       return settle(publishing, commit, publication);
     },
