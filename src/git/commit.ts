@@ -1,7 +1,7 @@
 /** One commit by plumbing on a fetched base, without worktree or index (protocol G1, G2). */
 import { KeyturnError } from '../errors.ts';
 import type { Oid, Publication } from './contract.ts';
-import { writeTree } from './objects.ts';
+import { writeObjects } from './objects.ts';
 import { done, type Git, lastWords, text } from './plumbing.ts';
 
 export interface Authorship {
@@ -25,16 +25,40 @@ export async function writeCommit(
   authorship: Authorship,
   random: (n: number) => Uint8Array,
 ): Promise<Oid> {
-  const tree = await writeTree(git, publication.base, publication.writes);
+  const words = message(publication, random);
+  const by = await peopleOf(git, authorship);
+  const { commit, tree } = await writeObjects(git, publication, { ...by, message: words });
+  if (!authorship.sign) return commit;
   const parent = publication.base === null ? [] : ['-p', publication.base];
-  const sign = authorship.sign ? ['-S'] : ['--no-gpg-sign'];
-  const answer = await git.run(['commit-tree', ...sign, ...parent, '-F', '-', tree], {
-    input: message(publication, random),
+  const answer = await git.run(['commit-tree', '-S', ...parent, '-F', '-', tree], {
+    input: words,
     env: authorship.env,
   });
-  if (authorship.sign && answer.code !== 0)
+  if (answer.code !== 0)
     throw new KeyturnError('git commit', `could not be signed: ${lastWords(answer.err)}`, {
       hint: 'commit.gpgSign is on: check user.signingKey and gpg.format, or `git config commit.gpgSign false`',
     });
-  return text(done(answer, 'git commit'));
+  return text(answer);
+}
+
+interface People {
+  author: string;
+  committer: string;
+}
+
+const asked = new WeakMap<Authorship, Promise<People>>();
+
+/** `Ada <ada@example.org>` as git would write it, asked once for all commits. Throws a KeyturnError. */
+async function peopleOf(git: Git, authorship: Authorship): Promise<People> {
+  const ident = async (role: string): Promise<string> => {
+    const answer = await git.run(['var', `GIT_${role}_IDENT`], { env: authorship.env });
+    return text(done(answer, 'git identity')).replace(/ \d+ [+-]\d{4}$/, '');
+  };
+  const ask = async (): Promise<People> => {
+    const [author, committer] = await Promise.all([ident('AUTHOR'), ident('COMMITTER')]);
+    return { author, committer };
+  };
+  const people = asked.get(authorship) ?? ask();
+  asked.set(authorship, people);
+  return people;
 }

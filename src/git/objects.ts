@@ -88,27 +88,34 @@ async function filesIn(objects: Objects, tree: string): Promise<Map<string, Oid>
 }
 
 /**
- * The tree of `base` with these files written and removed, durable and unfiltered: its id. One `fast-import`, which
- * touches the folders on the way to what changes and no others, however large the repository is; no index, no ref.
+ * A commit on `base` with these files written and removed, durable and unfiltered, and its tree. One `fast-import`,
+ * which touches the folders on the way to what changes and no others, however large the repository is; no index, no ref.
  */
-export async function writeTree(git: Git, base: Tip, writes: readonly Write[]): Promise<Oid> {
-  // a commit is the only thing that fast-import makes trees for; this one is never anybody's
+export async function writeObjects(
+  git: Git,
+  { base, writes }: { base: Tip; writes: readonly Write[] },
+  { author, committer, message }: { author: string; committer: string; message: string },
+): Promise<{ commit: Oid; tree: Oid }> {
+  // fast-import makes commits on branches only; this one is taken back before it is written
   const draft = `refs/keyturn/draft-${randomUUID()}`;
+  const words = Buffer.from(message);
   const parts: (Uint8Array | string)[] = [
-    `commit ${draft}\nmark :1\ncommitter keyturn <keyturn@localhost> 0 +0000\ndata 0\n`,
+    `commit ${draft}\nmark :1\nauthor ${author} now\ncommitter ${committer} now\ndata ${words.length}\n`,
+    words,
     base === null ? '' : `from ${base}\n`,
   ];
   // removals first, so that a folder may take the place of a file
   for (const { path, bytes } of writes) if (bytes === null) parts.push(`D ${quoted(path)}\n`);
   for (const { path, bytes } of writes)
     if (bytes !== null) parts.push(`M 100644 inline ${quoted(path)}\ndata ${bytes.length}\n`, bytes, '\n');
-  const none = '0'.repeat(base?.length ?? 40);
-  parts.push(`\nls :1 ""\nreset ${draft}\nfrom ${none}\n\ndone\n`);
+  parts.push(`\nls :1 ""\nget-mark :1\nreset ${draft}\n\ndone\n`);
   const input = Buffer.concat(parts.map((part) => Buffer.from(part)));
-  const answer = done(await git.run(['fast-import', '--quiet', '--done'], { input }), 'git objects');
-  const tree = /^040000 tree ([0-9a-f]+)\t/.exec(answer.out.toString())?.[1];
-  if (tree === undefined) throw new KeyturnError('git objects', 'fast-import made no tree');
-  return tree;
+  const args = ['fast-import', '--quiet', '--done', '--date-format=now'];
+  const answer = done(await git.run(args, { input }), 'git objects');
+  const [, tree, commit] = /^040000 tree ([0-9a-f]+)\t\n([0-9a-f]+)\n$/.exec(answer.out.toString()) ?? [];
+  if (tree === undefined || commit === undefined)
+    throw new KeyturnError('git objects', 'fast-import made no commit');
+  return { commit, tree };
 }
 
 const quoted = (path: string): string =>

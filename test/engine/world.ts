@@ -28,8 +28,8 @@ export interface Setup {
   grace: number;
   /** Values that the target refuses by policy. */
   refusals: number;
-  /** 2: a second secret of the same target, in the same wave. */
-  secrets: 1 | 2;
+  /** Secrets of the same target; two are in the same wave. */
+  secrets: number;
   /** Whether the first version exists already. */
   adopted: boolean;
   /** The target makes the values. */
@@ -84,7 +84,8 @@ const start = Date.parse('2026-11-01T03:00:00.000Z');
 
 /** The universe before any fault: version 1 adopted a month ago, or nothing recorded yet. */
 export async function universe(of: Setup): Promise<Universe> {
-  const names = of.secrets === 2 ? ['app', 'report'] : ['app'];
+  const others = Array.from({ length: of.secrets - 1 }, (_, n) => (n === 0 ? 'report' : `report-${n}`));
+  const names = ['app', ...others];
   const usernames = (name: string): [string] | [string, string] =>
     of.slots ? slotNames(of.slots) : of.rules.overlap === 'alternate' ? [name, `${name}_b`] : [name];
   const accounts = Object.fromEntries(

@@ -39,6 +39,28 @@ describe('a published commit', () => {
     expect(new Set(nonces).size).toBe(2);
   });
 
+  test.each(['sha1', 'sha256'])('has the files that a look at it finds (%s)', async (format) => {
+    const remote = s.at('bare.git');
+    s.git(s.root, 'init', '--quiet', '--bare', `--object-format=${format}`, '--initial-branch=main', remote);
+    const clone = s.at('clone');
+    s.git(s.root, 'init', '--quiet', `--object-format=${format}`, '--initial-branch=main', clone);
+    s.git(clone, 'remote', 'add', 'origin', remote);
+    const repository = await s.open(clone);
+    const folders = ['state', 'values'];
+    let base = await repository.fetch();
+    for (const files of [
+      { 'state/1.age': 'one', 'values/a/1.age': 'a', 'README.md': 'not listed' },
+      { 'state/1.age': null, 'state/2.age': 'two', 'values/a/1.age': '', 'values/a/b/1.age': 'b' },
+    ]) {
+      await repository.list(base, folders);
+      const outcome = await repository.publish(publication(base, files));
+      base = outcome.r === 'published' ? outcome.tip : null;
+      const listed = await repository.list(base, folders);
+      expect(listed).toEqual(await (await s.open(clone)).list(base, folders));
+      expect(listed.size).toBe(base && files['state/1.age'] === null ? 3 : 2);
+    }
+  });
+
   test('carries the identity that the user configured', async () => {
     const remote = s.remote();
     const clone = s.clone(remote, 'a');
