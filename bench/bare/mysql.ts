@@ -36,13 +36,24 @@ const idle: Connection[] = [];
 const limit = pLimit(concurrency);
 
 async function asAdmin(work: (connection: Connection) => Promise<void>): Promise<void> {
-  const connection = idle.pop() ?? (await login(admin.user, admin.password));
+  const connection = idle.pop() ?? (await loginAsAdmin());
   await work(connection);
   idle.push(connection);
 }
 
-const judges =
-  "SELECT PLUGIN_NAME n FROM information_schema.plugins WHERE PLUGIN_TYPE='PASSWORD VALIDATION' AND PLUGIN_STATUS='ACTIVE'";
+/** What keyturn asks once a connection, not once an account. */
+async function loginAsAdmin(): Promise<Connection> {
+  const connection = await login(admin.user, admin.password);
+  await connection.query(
+    'SELECT VERSION() v, CURRENT_USER() u, @@global.read_only r, @@global.max_password_errors m',
+  );
+  await connection.query(
+    "SELECT PLUGIN_NAME n FROM information_schema.plugins WHERE PLUGIN_TYPE='PASSWORD VALIDATION' AND PLUGIN_STATUS='ACTIVE'",
+  );
+  await connection.query('SHOW GRANTS');
+  return connection;
+}
+
 const look = (user: string): string =>
   `SELECT Priv p FROM mysql.global_priv WHERE User='${user}' AND Host='%'`;
 const hash = (bytes: string | Buffer): Buffer => createHash('sha1').update(bytes).digest();
@@ -54,11 +65,6 @@ for (const wave of waves(accounts)) {
       limit(() =>
         asAdmin(async (connection) => {
           if (fresh.length >= concurrency) await connection.query('DO 0');
-          await connection.query(
-            'SELECT VERSION() v, CURRENT_USER() u, @@global.read_only r, @@global.max_password_errors m',
-          );
-          await connection.query(judges);
-          await connection.query('SHOW GRANTS');
           await connection.query(look(user));
           await verify(user, password);
         }),
@@ -72,7 +78,6 @@ for (const wave of waves(accounts)) {
         asAdmin(async (connection) => {
           const password = randomBytes(24).toString('base64url');
           await connection.query('DO 0');
-          await connection.query(judges);
           const stored = hash(hash(password)).toString('hex').toUpperCase();
           await connection.query(
             `ALTER USER '${user}'@'%' IDENTIFIED VIA mysql_native_password USING '*${stored}'`,

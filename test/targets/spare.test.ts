@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Secret } from '../../src/secret.ts';
 import type { RotationJob } from '../../src/targets/driver.ts';
@@ -73,6 +74,26 @@ describe.skipIf(!findMariadb())('spare logins', () => {
     expect(seen[2]).not.toBe(seen[0]);
     await spare.close();
     await expect.poll(sessions, { timeout: 5_000 }).toEqual([]);
+  });
+
+  it('are asked once what stays as it is, and for each account what does not', async () => {
+    const driver = await driverOf('mysql');
+    if (driver.machine !== 'chosen') throw new Error('not the machine of chosen values');
+    const spare = new SpareLogins();
+    const before = readFileSync(server.logFile).length;
+    for (const job of jobs(spare)) {
+      const one = driver.rotator(job);
+      expect(await one.preflight()).toMatchObject({ r: 'ready', witness: true });
+      expect(await one.set(new Secret(`Third-value-of-${job.username}`), {})).toMatchObject({ r: 'applied' });
+      await one.close();
+    }
+    await spare.close();
+    const log = readFileSync(server.logFile).subarray(before).toString();
+    const asked = (what: RegExp): number => log.match(what)?.length ?? 0;
+    expect([asked(/SHOW GRANTS/g), asked(/SELECT VERSION\(\)/g), asked(/PASSWORD VALIDATION/g)]).toEqual([
+      1, 1, 1,
+    ]);
+    expect([asked(/SELECT Priv p /g), asked(/ALTER USER /g), asked(/DO 0/g)]).toEqual([3, 3, 2]);
   });
 
   it('are never an account of its own, nor a login with another value', async () => {

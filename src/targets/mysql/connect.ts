@@ -12,6 +12,8 @@ export interface Session {
   readonly open: boolean;
   /** Rejects with `MysqlFailure` and nothing else; after a time-out the connection is gone. */
   query(sql: string): Promise<Row[]>;
+  /** The same for what stays as it is while a connection lasts: asked once for all accounts that it changes. */
+  once(sql: string): Promise<Row[]>;
   close(): void;
 }
 
@@ -52,6 +54,7 @@ export async function connect(
     state.open = false;
   });
 
+  const known = new Map<string, Row[]>();
   const session: Session = {
     get flavour() {
       return state.flavour;
@@ -60,6 +63,11 @@ export async function connect(
       return state.open;
     },
     query: (sql) => withDeadline(run(connection, sql), target.timeout, socket, state),
+    once: async (sql) => {
+      const rows = known.get(sql) ?? (await session.query(sql));
+      known.set(sql, rows);
+      return rows;
+    },
     close: () => {
       state.open = false;
       connection.destroy();

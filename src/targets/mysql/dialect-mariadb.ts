@@ -20,7 +20,7 @@ export const mariadb: Dialect = {
 
   async server(session) {
     const sql = 'SELECT VERSION() v, CURRENT_USER() u, @@global.read_only r, @@global.max_password_errors m';
-    const [row = {}] = await session.query(sql);
+    const [row = {}] = await session.once(sql);
     return {
       version: String(row.v).replace(/^5\.5\.5-/, ''),
       remembers: (await judges(session)).includes('password_reuse_check'),
@@ -86,7 +86,7 @@ async function literalFor(session: Session): Promise<Literal> {
 
 /** Names of the plugins that judge new passwords. */
 async function judges(session: Session): Promise<string[]> {
-  const rows = await session.query(
+  const rows = await session.once(
     "SELECT PLUGIN_NAME n FROM information_schema.plugins WHERE PLUGIN_TYPE='PASSWORD VALIDATION' AND PLUGIN_STATUS='ACTIVE'",
   );
   return rows.map(({ n }) => String(n).toLowerCase());

@@ -17,7 +17,7 @@ export const oracle: Dialect = {
 
   async server(session) {
     const sql = 'SELECT VERSION() v, CURRENT_USER() u, @@global.read_only r, @@global.super_read_only s';
-    const [row = {}] = await session.query(sql);
+    const [row = {}] = await session.once(sql);
     return {
       version: String(row.v),
       remembers: false,

@@ -40,6 +40,7 @@ export interface Dialect {
   tooOld(version: string): string | undefined;
   /** Ways to log in that keyturn can both set and verify. */
   readonly plugins: readonly string[];
+  /** As the session first saw it: a server that turns read-only, or gets a plugin, refuses the change itself. */
   server(session: Session): Promise<Server>;
   /** `own`: the session is the account's own. */
   look(session: Session, account: AccountName, own: boolean): Promise<Sight>;

@@ -69,7 +69,7 @@ export async function inspect(
   const server = await dialect.server(session);
   const old = dialect.tooOld(server.version);
   if (old !== undefined) return refused('unsupported', old, 'upgrade the server');
-  const has = privilegesOf(await session.query('SHOW GRANTS'));
+  const has = privilegesOf(await session.once('SHOW GRANTS'));
   const lacking = lackingPrivilege(dialect, job, server, has);
   if (lacking !== undefined) return lacking;
 
