@@ -408,7 +408,7 @@ describe('a state that this keyturn must not touch', () => {
     await desk.keyturn(['apply']);
     const { out: value } = await desk.keyturn(['get', 'pg/app']);
     const recipients = desk.read('keyturn.yaml').match(/age1\w{58}/g) ?? [];
-    const future = await encrypt(Buffer.from('{"fmt":2}'), recipients);
+    const future = await encrypt(Buffer.from('{"fmt":99}'), recipients);
     desk.git('pull', '--quiet');
     const [newest = ''] = desk.git('ls-files', 'state').split('\n').reverse();
     desk.write(newest, future);
