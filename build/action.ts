@@ -5,7 +5,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { build, type Plugin } from 'esbuild';
-import { compiledSchemas, notices, requireBanner, root } from './parts.ts';
+import { algorithmsOnFirstUse, compiledSchemas, esmOfYaml, notices, requireBanner, root } from './parts.ts';
 
 const outfile = resolve(process.argv[2] ?? join(root, 'action', 'index.mjs'));
 
@@ -37,10 +37,13 @@ const { metafile } = await build({
   minifySyntax: true,
   legalComments: 'none',
   metafile: true,
+  alias: { yaml: esmOfYaml },
+  // age-encryption asks of every key whether it is one, for which Node loads web crypto; none of ours is
+  define: { CryptoKey: 'undefined' },
   logLevel: 'warning',
   // native code of pg and ssh2 that they do without
   external: ['pg-native', 'cpu-features', '*.node'],
   banner: { js: requireBanner },
-  plugins: [compiledSchemas, standsAlone],
+  plugins: [compiledSchemas, algorithmsOnFirstUse, standsAlone],
 });
 writeFileSync(join(dirname(outfile), 'THIRD-PARTY.txt'), notices(Object.keys(metafile.inputs)));

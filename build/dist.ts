@@ -3,10 +3,18 @@
  * and reading modules is most of what a short command costs. Small libraries are taken in, with their licences in
  * dist/THIRD-PARTY.txt; the SDKs of targets, loaded by few runs, stay the packages that they are.
  */
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
-import { compiledSchemas, notices, requireBanner, root } from './parts.ts';
+import {
+  algorithmsOnFirstUse,
+  compiledSchemas,
+  esmOfYaml,
+  notices,
+  requireBanner,
+  root,
+  withBuiltinsFetched,
+} from './parts.ts';
 
 /** Light, and on the way of nearly every command. */
 const takenIn = [
@@ -40,7 +48,7 @@ const bare: Plugin = {
 
 const outdir = join(root, 'dist');
 if (existsSync(outdir)) rmSync(outdir, { recursive: true });
-const { metafile } = await build({
+const { metafile, outputFiles } = await build({
   absWorkingDir: root,
   entryPoints: ['src/cli.ts'],
   outdir,
@@ -50,10 +58,17 @@ const { metafile } = await build({
   platform: 'node',
   target: 'node22.12',
   metafile: true,
+  alias: { yaml: esmOfYaml },
+  // age-encryption asks of every key whether it is one, for which Node loads web crypto; none of ours is
+  define: { CryptoKey: 'undefined' },
+  write: false,
   logLevel: 'warning',
   banner: { js: requireBanner },
-  plugins: [compiledSchemas, bare],
+  plugins: [compiledSchemas, algorithmsOnFirstUse, bare],
 });
+mkdirSync(outdir);
+for (const { path, text } of outputFiles)
+  writeFileSync(path, withBuiltinsFetched(text), { mode: text.startsWith('#!') ? 0o755 : 0o644 });
 await build({
   absWorkingDir: root,
   entryPoints: ['src/rotator/index.ts'],

@@ -1,4 +1,6 @@
 /** A reader's way to values: a clone or an address, and an age identity; neither the state nor, if need be, the network. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { preloadAge } from './age/age.ts';
 import { KeyturnError } from './errors.ts';
 import { withForeign } from './git/consume.ts';
@@ -6,7 +8,6 @@ import { openRepository } from './git/open.ts';
 import { identityOf, projectRoot } from './here.ts';
 import type { Host } from './host.ts';
 import { hostLabel } from './manifests/hosts.ts';
-import { loadProject } from './manifests/project.ts';
 import type { Secret } from './secret.ts';
 import type { Identity } from './state/identity.ts';
 import type { Binding } from './state/model.ts';
@@ -73,7 +74,6 @@ export async function readPublished(
   let values: Published[];
   if (repo === undefined) {
     const { shelf } = await fetchShelf(host, notes);
-    // while git waits for the remote
     preloadAge();
     identity = await identityOf(host, options.identity);
     values = await openAll(await shelf, wanted, identity, notes);
@@ -160,8 +160,9 @@ export async function glimpses(
 /** The clone around `cwd`, whose newest commit is on its way; the promise is in an object, to be waited for later. */
 async function fetchShelf(host: Host, notes: string[]): Promise<{ shelf: Promise<Shelf> }> {
   const root = projectRoot(host.cwd);
-  const stateRef = loadProject(root).then((project) => project.stateRef);
   const { env, clock, random } = host;
+  // git looks around while keyturn.yaml is read, and waits for the remote while age is loaded
+  const stateRef = Promise.resolve().then(() => stateRefOf(root));
   const repository = await openRepository(root, { stateRef, env, clock, random });
   const revision = (await stateRef) ?? 'HEAD';
   const fetching = repository.fetch().catch((error: unknown) => {
@@ -178,6 +179,20 @@ async function fetchShelf(host: Host, notes: string[]): Promise<{ shelf: Promise
   );
   shelf.catch(() => undefined);
   return { shelf };
+}
+
+/** A line that may name `state`, by escapes too; a comment cannot. */
+const mayNameState = /^(?![ \t]*#).*(?:state|\\)/m;
+
+/**
+ * `state.ref`, of which keyturn.yaml mostly says nothing. Then nothing else in it concerns a reader, and to parse and
+ * judge it takes as long as all the rest.
+ */
+async function stateRefOf(root: string): Promise<string | undefined> {
+  const text = await readFile(join(root, 'keyturn.yaml'), 'utf8').catch(() => undefined);
+  if (text !== undefined && !mayNameState.test(text)) return undefined;
+  const { loadProject } = await import('./manifests/project.ts');
+  return (await loadProject(root)).stateRef;
 }
 
 async function openAll(

@@ -3,6 +3,13 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import {
+  armor,
+  Decrypter,
+  generateHybridIdentity,
+  generateX25519Identity,
+  identityToRecipient,
+} from 'age-encryption';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 /** What `npm install keyturn` gives: only what is packed, built, beside its own dependencies. */
@@ -88,6 +95,35 @@ spec: { target: [], schedule: { every: 1x, hour: 25 }, initial: { password: hunt
     const listed = keyturn(join(folder, 'quickstart'), 'list', '--identity', join(project, 'identity'));
     expect(listed.stderr).toContain('keyturn: error: ');
     expect(listed.stderr).not.toContain('internal error');
+  });
+
+  test.each([
+    ['post-quantum', generateHybridIdentity],
+    ['classical', generateX25519Identity],
+  ])('seals to a %s key with algorithms that are set up on first use', async (_, generate) => {
+    const identity = await generate();
+    const project = mkdtempSync(join(folder, 'project-'));
+    writeFileSync(
+      join(project, 'keyturn.yaml'),
+      `apiVersion: keyturn/v1
+kind: Project
+metadata: { name: a }
+spec: { reconcilers: [${await identityToRecipient(identity)}] }
+`,
+    );
+    const bin = join(folder, 'node_modules', '.bin', 'keyturn');
+    const sealed = spawnSync(bin, ['seal'], {
+      cwd: project,
+      env,
+      encoding: 'utf8',
+      input: 'hunter2-hunter2',
+    });
+    const [text] = /-----BEGIN[^"]*-----END AGE ENCRYPTED FILE-----/.exec(sealed.stdout) ?? [''];
+    const decrypter = new Decrypter();
+    decrypter.addIdentity(identity);
+    expect(await decrypter.decrypt(armor.decode(text.replaceAll(/^ +/gm, '')), 'text')).toBe(
+      'hunter2-hunter2',
+    );
   });
 
   test('speaks SSH although no script built the native parts', () => {
