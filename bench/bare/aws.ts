@@ -34,17 +34,11 @@ const sts = new STSClient({ ...settings, credentials: admin });
 const push = pushing(folder, remote);
 const state = (records: number): number => 1000 + 400 * records;
 
-/** What rotations have to say meanwhile goes into the next push: one goes on at a time. Of a value that is there a file. */
-let waiting: { user: string; made: boolean }[] = [];
+/** Rotations that push together: of those that go on at a time it is as many as keyturn's pushes hold on the whole. */
+const together = 4;
 let turn = Promise.resolve();
-function pushSoon(user: string, made: boolean): Promise<void> {
-  waiting.push({ user, made });
-  turn = turn.then(async () => {
-    const all = waiting;
-    waiting = [];
-    const values = all.filter((one) => one.made).map((one) => one.user);
-    if (all.length > 0) await push(values, { value: 1066, state: state(all.length) });
-  });
+function inTurn(users: readonly string[], records: number): Promise<void> {
+  turn = turn.then(() => push(users, { value: 1066, state: state(records) }));
   return turn;
 }
 
@@ -58,20 +52,40 @@ async function login(credentials: Pair): Promise<void> {
 const list = async (UserName: string) =>
   (await iam.send(new ListAccessKeysCommand({ UserName }))).AccessKeyMetadata ?? [];
 
-const limit = pLimit(concurrency);
-
-async function replace(UserName: string): Promise<Pair> {
+async function olderOf(UserName: string): Promise<{ UserName: string; AccessKeyId: string }> {
   const [older] = (await list(UserName)).toSorted((a, b) => Number(a.CreateDate) - Number(b.CreateDate));
   const AccessKeyId = older?.AccessKeyId ?? '';
   await iam.send(new GetAccessKeyLastUsedCommand({ AccessKeyId }));
-  await pushSoon(UserName, false);
-  await iam.send(new UpdateAccessKeyCommand({ UserName, AccessKeyId, Status: 'Inactive' }));
-  await iam.send(new DeleteAccessKeyCommand({ UserName, AccessKeyId }));
+  return { UserName, AccessKeyId };
+}
+
+async function replace(older: { UserName: string; AccessKeyId: string }): Promise<Pair> {
+  const { UserName } = older;
+  await iam.send(new UpdateAccessKeyCommand({ ...older, Status: 'Inactive' }));
+  await iam.send(new DeleteAccessKeyCommand(older));
   await list(UserName);
   const { AccessKey: made } = await iam.send(new CreateAccessKeyCommand({ UserName }));
-  await pushSoon(UserName, true);
   return { accessKeyId: made?.AccessKeyId ?? '', secretAccessKey: made?.SecretAccessKey ?? '' };
 }
+
+async function replaceAll(users: readonly string[]): Promise<Pair[]> {
+  const older = await Promise.all(users.map(olderOf));
+  await inTurn([], users.length);
+  const made = await Promise.all(older.map(replace));
+  await inTurn(users, users.length);
+  await Promise.all(made.map(login));
+  return made;
+}
+
+async function proveAgain(made: readonly Pair[]): Promise<void> {
+  for (let proofs = 1; proofs < 3; proofs++) {
+    await setTimeout(2_000);
+    await Promise.all(made.map((pair) => limit(() => login(pair))));
+  }
+}
+
+const limit = pLimit(concurrency);
+const limitOfGroups = pLimit(concurrency / together);
 
 let promoted: string[] = [];
 for (const wave of waves(accounts.map(([user]) => user))) {
@@ -84,19 +98,10 @@ for (const wave of waves(accounts.map(([user]) => user))) {
     ),
   );
   await push(promoted, { value: 10, state: state(promoted.length + wave.length) });
-  await Promise.all(
-    wave.map(async (user) => {
-      const made = await limit(async () => {
-        const pair = await replace(user);
-        await login(pair);
-        return pair;
-      });
-      for (let proofs = 1; proofs < 3; proofs++) {
-        await setTimeout(2_000);
-        await limit(() => login(made));
-      }
-    }),
+  const groups = Array.from({ length: Math.ceil(wave.length / together) }, (_, n) =>
+    wave.slice(n * together, (n + 1) * together),
   );
+  await Promise.all(groups.map(async (users) => proveAgain(await limitOfGroups(() => replaceAll(users)))));
   promoted = wave;
 }
 await push(promoted, { value: 10, state: state(promoted.length) });
