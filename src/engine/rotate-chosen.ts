@@ -3,7 +3,7 @@
  * is pushed before this file is entered and the promotion after it is left, so the value is recorded
  * whenever it may be live; whatever happens in between ends in one `Outcome`, never in an exception.
  */
-import type { SetResult } from '../targets/driver.ts';
+import type { SetResult, Witness } from '../targets/driver.ts';
 import { type Attempt, keep, type Outcome } from './attempt.ts';
 import { fence, say } from './fence.ts';
 import { otherValue } from './other-value.ts';
@@ -115,7 +115,7 @@ export async function verify(attempt: Attempt, world: World): Promise<Outcome> {
       });
     if (probe.r === 'blocked' || probe.r === 'denied') {
       const witness = await rotator.witness(value, record.pending?.baseline ?? {});
-      if (witness === 'applied' || (probe.r === 'blocked' && actor === 'target'))
+      if (witness === 'applied' || witness === 'changed' || (probe.r === 'blocked' && actor === 'target'))
         return unverified(attempt, probe.detail);
       if (probe.r === 'blocked') return keep('verify', 'blocked', probe);
       return notEffective(attempt, probe.detail);
@@ -126,14 +126,14 @@ export async function verify(attempt: Attempt, world: World): Promise<Outcome> {
   throw new Error('unreachable');
 }
 
-const isWitnessed = ({ rotator, value, record }: Attempt): Promise<'applied' | 'not-applied' | 'unknown'> =>
+const isWitnessed = ({ rotator, value, record }: Attempt): Promise<Witness> =>
   rotator.witness(value, record.pending?.baseline ?? {});
 
 /** Where nobody here can log in, the target's word is the proof; it may come a little late. Null: it says nothing. */
 async function verifyByWitness(attempt: Attempt, world: World): Promise<Outcome | null> {
   for (const pause of [...verifyPauses, null]) {
     const witness = await isWitnessed(attempt);
-    if (witness === 'applied')
+    if (witness === 'applied' || witness === 'changed')
       return finish(attempt, { r: 'live', how: 'witness', health: 'ok', alarm: null });
     if (witness === 'unknown') return null;
     if (pause !== null) await world.clock.sleep(pause);

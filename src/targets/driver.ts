@@ -178,6 +178,12 @@ export interface About {
 export type Authenticate = (about: About) => Promise<Secret>;
 
 /**
+ * `applied`: this very value. `changed`: another one than at the baseline, whoever set it, and a baseline that was read
+ * late is older than the change before: it bears out an acknowledgement, and proves nothing by itself.
+ */
+export type Witness = 'applied' | 'changed' | 'not-applied' | 'unknown';
+
+/**
  * Holds at most one administrative connection, made or taken from `spare` on first use; `close` never throws.
  * Every method may be called again after a crash of an earlier process: all are idempotent but `probe`.
  */
@@ -187,7 +193,7 @@ export interface ChosenRotator {
   /** Reach, identity, privileges, and a login with `current` where that cannot lock anybody out. Changes nothing. */
   preflight(): Promise<Preflight>;
   /** Asks the target whether `value` is live, without a password attempt. */
-  witness(value: Secret, baseline: Record<string, string>): Promise<'applied' | 'not-applied' | 'unknown'>;
+  witness(value: Secret, baseline: Record<string, string>): Promise<Witness>;
   probe(value: Secret): Promise<Probe>;
   /** Makes `value` live. Where `retain` is set and a second call would kill `current`, it looks first. */
   set(value: Secret, baseline: Record<string, string>): Promise<SetResult>;

@@ -12,6 +12,11 @@ const setups: Record<string, Setup> = {
   'single value, by the target': setup({}),
   'single value, by the target, with a witness': setup({ rules: { witness: true } }),
   'single value, by the target, history': setup({ rules: { history: true } }),
+  'single value, a witness of changes alone, one refusal': setup({
+    rules: { witness: 'changes' },
+    refusals: 1,
+  }),
+  'single value, a witness of changes alone, late': setup({ rules: { witness: 'late' } }),
   'single value, by the account': setup({ authenticateAs: 'user' }),
   'single value, by the account, history': setup({ authenticateAs: 'user', rules: { history: true } }),
   'two values, by the target': setup({ grace: day, rules: { overlap: 'dual' } }),

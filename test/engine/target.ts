@@ -1,14 +1,24 @@
 /** A model of a target: accounts that accept one value or two, with or without a history policy and a witness. */
 import type { Secret } from '../../src/secret.ts';
-import type { ChosenDriver, ChosenRotator, Preflight, Probe, RotationJob } from '../../src/targets/driver.ts';
+import type {
+  ChosenDriver,
+  ChosenRotator,
+  Preflight,
+  Probe,
+  RotationJob,
+  Witness,
+} from '../../src/targets/driver.ts';
 import type { Hand } from './scheduler.ts';
 
 export interface TargetRules {
   overlap: 'none' | 'dual' | 'alternate';
   /** Refuses any value that it has had before. */
   history: boolean;
-  /** Tells an administrator which value is live. */
-  witness: boolean;
+  /**
+   * Tells an administrator which value is live; or only that it was changed, where a baseline may be read `late`: as
+   * it was before the last change.
+   */
+  witness: boolean | 'changes' | 'late';
   /** The only host whose policy refuses values; undefined: all do. */
   picky?: string;
 }
@@ -106,6 +116,7 @@ function rotatorOf(target: MemoryTarget, job: RotationJob, hand: Hand): ChosenRo
   const username = target.nameOf(job.username, job.target.name);
   const own = (): boolean =>
     actor === 'target' || (job.current !== undefined && target.login(username, job.current.reveal()));
+  const changes = (): number => target.account(username).had.length;
   const isLive = (value: Secret): boolean => target.account(username).primary === value.reveal();
   const set = (value: Secret): Awaited<ReturnType<ChosenRotator['set']>> => {
     if (!own()) return { r: 'refused', why: 'bad-current', code: '1045', detail: 'access denied' };
@@ -135,22 +146,21 @@ function rotatorOf(target: MemoryTarget, job: RotationJob, hand: Hand): ChosenRo
             ? {
                 r: 'ready',
                 server: 'a model',
-                baseline: {},
-                witness: target.rules.witness,
+                baseline: { changes: String(changes() - (target.rules.witness === 'late' ? 1 : 0)) },
+                witness: target.rules.witness !== false,
                 markedVersion: null,
                 warnings: [],
               }
             : { r: 'refused', why: 'bad-current', code: '1045', detail: 'access denied', hint: 'adopt it' },
         unreachable: () => ({ r: 'unreachable', ...noAnswer }),
       }),
-    witness: (value) =>
-      hand.act('witness', {
-        ok: () =>
-          actor === 'target' && target.rules.witness
-            ? isLive(value)
-              ? 'applied'
-              : 'not-applied'
-            : 'unknown',
+    witness: (value, baseline) =>
+      hand.act<Witness>('witness', {
+        ok: () => {
+          if (actor !== 'target' || !target.rules.witness) return 'unknown';
+          if (target.rules.witness === true) return isLive(value) ? 'applied' : 'not-applied';
+          return changes() > Number(baseline.changes) ? 'changed' : 'not-applied';
+        },
         unreachable: () => 'unknown',
       }),
     probe: (value) =>

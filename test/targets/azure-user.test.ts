@@ -28,6 +28,7 @@ const fixture: RotatorFixture = {
   can: {
     retain: { target: false, self: false },
     witness: { target: true, self: true },
+    word: 'changed',
     actors: ['target'],
     baseline: false,
     retire: false,
@@ -145,7 +146,7 @@ describe('the password of an Entra user', () => {
     const value = draw();
     expect(await rotator.set(value, baseline)).toMatchObject({ r: 'applied' });
     expect([bob.password === value.reveal(), bob.forceChange]).toEqual([true, false]);
-    expect(await rotator.witness(value, baseline)).toBe('applied');
+    expect(await rotator.witness(value, baseline)).toBe('changed');
     expect(rotator.proof).toBe('witness');
     expect(await rotator.probe(value)).toMatchObject({ r: 'inconclusive', code: 'NO_LOGIN' });
     expect(await rotator.set(value, baseline)).toMatchObject({ r: 'applied' });
@@ -183,7 +184,7 @@ describe('the password of an Entra user', () => {
     azure.arm('patchUser', 'lose-reply');
     expect(await rotator.set(value, baseline)).toMatchObject({ r: 'ambiguous' });
     expect(await rotator.witness(value, baseline)).toBe('not-applied');
-    expect(await rotator.witness(value, baseline)).toBe('applied');
+    expect(await rotator.witness(value, baseline)).toBe('changed');
     azure.arm('getUser', 'fail');
     expect(await rotator.witness(value, baseline)).toBe('unknown');
   });

@@ -110,7 +110,7 @@ describe('ssh to a double of Windows', () => {
     const baseline = preflight.r === 'ready' ? preflight.baseline : {};
     expect(await rotator.witness(value, baseline)).toBe('not-applied');
     expect(await rotator.set(value, baseline)).toMatchObject({ r: 'applied' });
-    expect(await rotator.witness(value, baseline)).toBe('applied');
+    expect(await rotator.witness(value, baseline)).toBe('changed');
     expect(await rotator.probe(value)).toMatchObject({ r: 'ok' });
     expect(await rotator.probe(new Secret('Old-Value-1'))).toMatchObject({ r: 'denied' });
     const scripts = commands.map((command) =>

@@ -1,6 +1,14 @@
 import type { TokenCredential } from '@azure/identity';
 import type { Secret } from '../../secret.ts';
-import type { ChosenRotator, Preflight, Probe, RetireResult, RotationJob, SetResult } from '../driver.ts';
+import type {
+  ChosenRotator,
+  Preflight,
+  Probe,
+  RetireResult,
+  RotationJob,
+  SetResult,
+  Witness,
+} from '../driver.ts';
 import { isPortable } from '../portable.ts';
 import { azureOf } from './account.ts';
 import { type Answer, classify, LoginFailed } from './classify.ts';
@@ -78,13 +86,12 @@ export class EntraPassword implements ChosenRotator {
     };
   }
 
-  /** Somebody may have changed it by hand since the claim: setting the value again does no harm then. */
-  async witness(_: Secret, baseline: Record<string, string>): Promise<'applied' | 'not-applied' | 'unknown'> {
+  async witness(_: Secret, baseline: Record<string, string>): Promise<Witness> {
     if (baseline.changed === undefined) return 'unknown';
     try {
       const { lastPasswordChangeDateTime: changed } = await this.#user();
       const before = baseline.changed === '' ? Number.NEGATIVE_INFINITY : Date.parse(baseline.changed);
-      return changed !== null && Date.parse(changed) > before ? 'applied' : 'not-applied';
+      return changed !== null && Date.parse(changed) > before ? 'changed' : 'not-applied';
     } catch {
       return 'unknown';
     }

@@ -71,7 +71,7 @@ export function passwordRotator(job: RotationJob, allows: (value: string) => boo
       if (same) return 'not-applied';
       const exact = shadow.locked ? undefined : await matches(value);
       if (exact !== undefined) return exact ? 'applied' : 'not-applied';
-      return salt === undefined ? 'unknown' : 'applied';
+      return salt === undefined ? 'unknown' : 'changed';
     } catch (error) {
       failureOf(error);
       return 'unknown';

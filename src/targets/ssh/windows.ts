@@ -150,7 +150,7 @@ export function windowsRotator(job: RotationJob, allows: (value: string) => bool
       try {
         const now = baseline.lastSet === undefined ? undefined : await lastSet();
         if (now === undefined) return 'unknown';
-        return now === baseline.lastSet ? 'not-applied' : 'applied';
+        return now === baseline.lastSet ? 'not-applied' : 'changed';
       } catch (error) {
         failureOf(error);
         return 'unknown';
