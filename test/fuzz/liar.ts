@@ -109,9 +109,7 @@ async function listen(
 ): Promise<Liar> {
   const open = new Set<Socket>();
   const accept = (client: Socket): void => {
-    open.add(client);
     client.on('error', () => client.destroy());
-    client.on('close', () => open.delete(client));
     client.setNoDelay(true);
     serve(client);
   };
@@ -120,6 +118,12 @@ async function listen(
       ? createServer(accept)
       : createTlsServer({ cert: tls.certPem, key: tls.keyPem }, accept);
   server.on('tlsClientError', () => undefined);
+  // below TLS: who is still at its greeting would be waited for
+  server.on('connection', (socket: Socket) => {
+    open.add(socket);
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => open.delete(socket));
+  });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {

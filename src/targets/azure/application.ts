@@ -4,7 +4,6 @@ import type { Outcome, Probe } from '../driver.ts';
 import type {
   Issued,
   IssuedJob,
-  IssuedKey,
   IssuedPreflight,
   IssuedRotator,
   IssueResult,
@@ -18,19 +17,7 @@ import { azureOf } from './account.ts';
 import { type Answer, classify, LoginFailed } from './classify.ts';
 import { type Graph, graphOf } from './graph.ts';
 import { claimsOf, credentialOf, optionsOf, tokenOf } from './login.ts';
-
-interface PasswordCredential {
-  keyId: string;
-  displayName: string | null;
-  startDateTime: string;
-  endDateTime: string;
-  secretText: string | null;
-}
-
-interface Application {
-  id: string;
-  passwordCredentials: PasswordCredential[];
-}
+import { type Application, applicationIn, foundIn, secretIn } from './shapes.ts';
 
 const select = 'id,appId,passwordCredentials';
 /** A new application is not found everywhere at once. */
@@ -65,7 +52,7 @@ export class ApplicationSecrets implements IssuedRotator {
     try {
       const found = await this.#application();
       if (!found) return this.#no({ r: 'absent', code: 'NOT_FOUND', detail: 'there is no such application' });
-      return { r: 'listed', keys: found.passwordCredentials.map(keyOf) };
+      return { r: 'listed', keys: found.secrets };
     } catch (error) {
       return this.#no(classify(error));
     }
@@ -84,19 +71,14 @@ export class ApplicationSecrets implements IssuedRotator {
     if (id === '') return this.#no({ r: 'absent', code: 'NOT_FOUND', detail: '' }) as Refusal;
     for (const pause of [...unsettled, null]) {
       try {
-        const made = (await graph.post(`/applications/${id}/addPassword`, {
-          passwordCredential: { displayName: markOf({ uid, claim, n }), endDateTime: until },
-        })) as PasswordCredential | undefined;
-        if (!made?.keyId || !made.secretText)
-          return { r: 'ambiguous', code: 'empty', detail: 'the answer holds no secret' };
-        return {
-          r: 'issued',
-          issued: {
-            handle: made.keyId,
-            value: new Secret(made.secretText),
-            ...endOf(made),
-          },
-        };
+        const made = secretIn(
+          await graph.post(`/applications/${id}/addPassword`, {
+            passwordCredential: { displayName: markOf({ uid, claim, n }), endDateTime: until },
+          }),
+        );
+        if (!made) return { r: 'ambiguous', code: 'empty', detail: 'the answer holds no secret' };
+        const { keyId, secretText, ...end } = made;
+        return { r: 'issued', issued: { handle: keyId, value: new Secret(secretText), ...end } };
       } catch (error) {
         const answer = classify(error);
         const { code, detail } = answer;
@@ -172,12 +154,13 @@ export class ApplicationSecrets implements IssuedRotator {
 
   async #application(): Promise<Application | undefined> {
     const graph = await this.#signed();
+    const { username } = this.#job;
     if (this.#id !== undefined)
-      return (await graph.get(`/applications/${this.#id}`, { $select: select })) as Application;
-    const query = { $filter: `appId eq '${this.#job.username}'`, $select: select };
-    const { value } = (await graph.get('/applications', query)) as { value: Application[] };
-    this.#id = value[0]?.id;
-    return value[0];
+      return applicationIn(await graph.get(`/applications/${this.#id}`, { $select: select }), username);
+    const query = { $filter: `appId eq '${username}'`, $select: select };
+    const found = foundIn(await graph.get('/applications', query), username);
+    this.#id = found?.id;
+    return found;
   }
 
   #no(answer: Answer): Refusal | ({ r: 'unreachable' } & Outcome) {
@@ -225,20 +208,3 @@ export class ApplicationSecrets implements IssuedRotator {
 /** What makes an orphan certain: whose it is, and which claim asked for it. At most 120 characters at Entra. */
 const markOf = ({ uid, claim, n }: Pick<Issuing, 'uid' | 'claim' | 'n'>): string =>
   `keyturn/${uid}/${claim}/${n}`;
-
-const iso = (time: string): string => new Date(time).toISOString();
-
-/** Whatever is written there: a value that was made is not lost over it. */
-const endOf = ({ endDateTime }: Pick<PasswordCredential, 'endDateTime'>): { expiresAt?: string } =>
-  Number.isNaN(Date.parse(endDateTime)) ? {} : { expiresAt: iso(endDateTime) };
-
-function keyOf({ keyId, displayName, startDateTime, endDateTime }: PasswordCredential): IssuedKey {
-  const [, uid, claim] = /^keyturn\/([^/]+)\/([^/]+)\/\d+$/.exec(displayName ?? '') ?? [];
-  return {
-    handle: keyId,
-    createdAt: iso(startDateTime),
-    active: true,
-    ...endOf({ endDateTime }),
-    ...(uid === undefined || claim === undefined ? {} : { madeFor: uid, claim }),
-  };
-}

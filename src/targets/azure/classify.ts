@@ -109,4 +109,5 @@ const known: Record<number, string> = {
 const wordsOf = (aadsts: number): string => known[aadsts] ?? 'Entra refuses the login';
 
 /** Codes are words; anything else of a server does not leave this file. */
-const short = (code: string): string => (/^[A-Za-z0-9_.]{1,64}$/.test(code) ? code : 'unknown');
+const short = (code: unknown): string =>
+  typeof code === 'string' && /^[A-Za-z0-9_.]{1,64}$/.test(code) ? code : 'unknown';

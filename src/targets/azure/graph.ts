@@ -1,10 +1,11 @@
 /** Requests to Microsoft Graph. The SDK's own repetition is left out: it would repeat what must happen once. */
 import type { TokenCredential } from '@azure/identity';
-import type { Client, Context } from '@microsoft/microsoft-graph-client';
+import type { Client, Context, GraphRequest } from '@microsoft/microsoft-graph-client';
 import type { Target } from '../driver.ts';
 import { azureOf } from './account.ts';
 import { type Answer, classify } from './classify.ts';
 import { tokenOf } from './login.ts';
+import { within } from './within.ts';
 
 export interface Graph {
   get(path: string, query?: Record<string, string>): Promise<unknown>;
@@ -18,16 +19,27 @@ const patience = [300, 1_000, 4_000];
 /** Every rejection is one that `classify` knows. Nothing is repeated but what Graph says it did not do. */
 export async function graphOf(credential: TokenCredential, target: Target): Promise<Graph> {
   const client = await clientOf(credential, target);
-  const at = (path: string, query: Record<string, string> = {}) => {
-    const request = client.api(path).option('signal' as never, AbortSignal.timeout(target.timeout) as never);
-    return Object.keys(query).length > 0 ? request.query(query) : request;
-  };
-  // a token that is missing is found out before anything else is sent
-  const ready = () => tokenOf(credential, target, 'graph');
+  /** A token that is missing is found out before anything else is sent. */
+  const ask = <T>(
+    path: string,
+    query: Record<string, string>,
+    send: (request: GraphRequest) => Promise<T>,
+  ): Promise<T> =>
+    patiently(target, async () => {
+      await tokenOf(credential, target, 'graph');
+      return within(target.timeout, (signal) => {
+        const request = client
+          .api(path)
+          .option('signal' as never, signal as never)
+          // what is sent may be a password: it goes to no other place than the manifest's
+          .option('redirect' as never, 'error' as never);
+        return send(Object.keys(query).length > 0 ? request.query(query) : request);
+      });
+    });
   return {
-    get: (path, query) => patiently(target, () => ready().then(() => at(path, query).get())),
-    post: (path, body) => patiently(target, () => ready().then(() => at(path).post(body))),
-    patch: (path, body) => patiently(target, () => ready().then(() => at(path).patch(body))),
+    get: (path, query = {}) => ask(path, query, (request) => request.get()),
+    post: (path, body) => ask(path, {}, (request) => request.post(body)),
+    patch: (path, body) => ask(path, {}, (request) => request.patch(body)),
   };
 }
 

@@ -4,6 +4,7 @@ import type { TokenCredential } from '@azure/identity';
 import type { Credentials, Target } from '../driver.ts';
 import { type Api, azureOf, scopeOf } from './account.ts';
 import { LoginFailed } from './classify.ts';
+import { within } from './within.ts';
 
 /** As whom: the application itself with its own secret, or as the target says. */
 export interface LoginOf {
@@ -26,13 +27,13 @@ export function optionsOf(target: Target) {
   };
 }
 
-/** Rejects with `LoginFailed` alone. */
+/** Rejects with `LoginFailed` alone, when the target's timeout is over at the latest. */
 export async function tokenOf(credential: TokenCredential, target: Target, api: Api): Promise<string> {
   try {
     const { token } =
-      (await credential.getToken(scopeOf(target, api), {
-        abortSignal: AbortSignal.timeout(target.timeout),
-      })) ?? {};
+      (await within(target.timeout, (abortSignal) =>
+        credential.getToken(scopeOf(target, api), { abortSignal }),
+      )) ?? {};
     if (token) return token;
   } catch (error) {
     throw new LoginFailed(error);
@@ -94,18 +95,24 @@ async function githubToken(): Promise<string> {
   return value;
 }
 
-/** What a token of Entra says of its bearer. Read for identity and hints, never for trust. */
-export function claimsOf(token: string): {
-  appid?: string;
-  azp?: string;
-  tid?: string;
-  upn?: string;
-  oid?: string;
-  roles?: string[];
-} {
+const claims = ['appid', 'azp', 'tid', 'upn', 'oid'] as const;
+type Claims = Partial<Record<(typeof claims)[number], string>> & { roles?: string[] };
+
+/**
+ * What a token of Entra says of its bearer. Read for identity and hints, never for trust. A claim that is no plain word
+ * is an empty one, which is nobody's.
+ */
+export function claimsOf(token: string): Claims {
   try {
-    return JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) ?? {};
+    const said = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) ?? {};
+    const found: Claims = {};
+    for (const claim of claims) if (said[claim] !== undefined) found[claim] = plain(said[claim]);
+    if (Array.isArray(said.roles)) found.roles = said.roles.map(plain);
+    return found;
   } catch {
     return {};
   }
 }
+
+const plain = (value: unknown): string =>
+  typeof value === 'string' && /^[\x21-\x7e]{1,256}$/.test(value) ? value : '';

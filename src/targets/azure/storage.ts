@@ -7,6 +7,8 @@ import { azureOf, scopeOf } from './account.ts';
 import { type Answer, classify } from './classify.ts';
 import { patiently } from './graph.ts';
 import { credentialOf, tokenOf } from './login.ts';
+import { groupIn, keysIn } from './shapes.ts';
+import { within } from './within.ts';
 
 /** The access keys of one storage account (protocol §4.4). No text of Azure leaves it: only codes. */
 export class StorageKeys implements SlotRotator {
@@ -26,16 +28,18 @@ export class StorageKeys implements SlotRotator {
       const group = await this.resourceGroup();
       if (group === undefined)
         return this.#no({ r: 'absent', code: 'NOT_FOUND', detail: '' }, 'listkeys') as Refusal;
-      const { keys = [] } = await patiently(this.#job.target, () =>
-        client.storageAccounts.listKeys(group, name, {
-          ...(this.#kerberos() ? { expand: 'kerb' as const } : {}),
-          ...this.#patience(),
-        }),
+      const keys = keysIn(
+        await this.#ask((abortSignal) =>
+          client.storageAccounts.listKeys(group, name, {
+            ...(this.#kerberos() ? { expand: 'kerb' as const } : {}),
+            abortSignal,
+          }),
+        ),
       );
       const slots = [];
       for (const wanted of this.#job.account.usernames) {
         const key = keys.find(({ keyName }) => keyName === wanted);
-        if (!key?.value)
+        if (!key)
           return {
             r: 'refused',
             why: 'no-account',
@@ -46,7 +50,7 @@ export class StorageKeys implements SlotRotator {
         slots.push({
           name: wanted,
           value: new Secret(key.value),
-          createdAt: key.creationTime?.toISOString() ?? null,
+          createdAt: key.createdAt,
         });
       }
       return { r: 'read', slots, server: `storage account ${name} in ${group}` };
@@ -69,8 +73,8 @@ export class StorageKeys implements SlotRotator {
       if (group === undefined)
         return this.#no({ r: 'absent', code: 'NOT_FOUND', detail: '' }, 'regeneratekey') as Refusal;
       const at = group;
-      await patiently(this.#job.target, () =>
-        client.storageAccounts.regenerateKey(at, storageOf(this.#job).name, { keyName }, this.#patience()),
+      await this.#ask((abortSignal) =>
+        client.storageAccounts.regenerateKey(at, storageOf(this.#job).name, { keyName }, { abortSignal }),
       );
       return { r: 'renewed' };
     } catch (error) {
@@ -90,8 +94,9 @@ export class StorageKeys implements SlotRotator {
     return this.#job.account.usernames.some((name) => name.startsWith('kerb'));
   }
 
-  #patience(): { abortSignal: AbortSignal } {
-    return { abortSignal: AbortSignal.timeout(this.#job.target.timeout) };
+  #ask<T>(send: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { target } = this.#job;
+    return patiently(target, () => within(target.timeout, send));
   }
 
   #signed(): Promise<StorageManagementClient> {
@@ -101,9 +106,23 @@ export class StorageKeys implements SlotRotator {
       // a token that is missing is found out before anything else is sent
       await tokenOf(credential, target, 'management');
       const { StorageManagementClient } = await import('@azure/arm-storage');
+      const endpoint = azureOf(target).endpoints.management;
       return new StorageManagementClient(credential, storageOf(this.#job).subscriptionId, {
-        endpoint: azureOf(target).endpoints.management,
+        endpoint,
         credentials: { scopes: [scopeOf(target, 'management')] },
+        additionalPolicies: [
+          {
+            position: 'perCall',
+            policy: {
+              name: 'one host',
+              // the next page of a list may be said to be anywhere, and the token would go there
+              async sendRequest(request, next) {
+                if (new URL(request.url).origin === new URL(endpoint).origin) return next(request);
+                throw Object.assign(new Error('it leads elsewhere'), { name: 'ELSEWHERE' });
+              },
+            },
+          },
+        ],
         // regenerating twice would be one too many: the engine decides about another try
         retryOptions: { maxRetries: 0 },
       });
@@ -115,9 +134,11 @@ export class StorageKeys implements SlotRotator {
   async resourceGroup(): Promise<string | undefined> {
     if (this.#group !== undefined) return this.#group;
     const client = await this.#signed();
-    for await (const { name, id } of client.storageAccounts.list(this.#patience()))
-      if (name === storageOf(this.#job).name)
-        this.#group = /\/resourceGroups\/([^/]+)\//i.exec(id ?? '')?.[1];
+    this.#group = await within(this.#job.target.timeout, async (abortSignal) => {
+      for await (const { name, id } of client.storageAccounts.list({ abortSignal }))
+        if (name === storageOf(this.#job).name) return groupIn(id);
+      return undefined;
+    });
     return this.#group;
   }
 

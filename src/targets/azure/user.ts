@@ -15,14 +15,7 @@ import { type Answer, classify, LoginFailed } from './classify.ts';
 import { type Graph, graphOf } from './graph.ts';
 import { claimsOf, credentialOf, optionsOf, tokenOf } from './login.ts';
 import { lacks, passwordRoles } from './permissions.ts';
-
-interface User {
-  id: string;
-  userPrincipalName: string;
-  accountEnabled: boolean;
-  onPremisesSyncEnabled: boolean | null;
-  lastPasswordChangeDateTime: string | null;
-}
+import { type User, userIn } from './shapes.ts';
 
 const select = 'id,userPrincipalName,accountEnabled,onPremisesSyncEnabled,lastPasswordChangeDateTime';
 
@@ -66,7 +59,7 @@ export class EntraPassword implements ChosenRotator {
     } catch (error) {
       return this.#unfit(classify(error));
     }
-    if (user.onPremisesSyncEnabled === true)
+    if (user.synchronised)
       return refused(
         'unsupported',
         'SYNCED',
@@ -76,11 +69,11 @@ export class EntraPassword implements ChosenRotator {
     return {
       r: 'ready',
       server: `Entra tenant ${azureOf(this.#job.target).tenantId}`,
-      baseline: { changed: user.lastPasswordChangeDateTime ?? '' },
+      baseline: { changed: user.changed ?? '' },
       witness: true,
       markedVersion: null,
       warnings: [
-        ...(user.accountEnabled ? [] : [`${username} is disabled at Entra`]),
+        ...(user.enabled ? [] : [`${username} is disabled at Entra`]),
         ...missing.map((role) => `the login of ${this.#job.target.name} lacks ${role}`),
       ],
     };
@@ -89,7 +82,7 @@ export class EntraPassword implements ChosenRotator {
   async witness(_: Secret, baseline: Record<string, string>): Promise<Witness> {
     if (baseline.changed === undefined) return 'unknown';
     try {
-      const { lastPasswordChangeDateTime: changed } = await this.#user();
+      const { changed } = await this.#user();
       const before = baseline.changed === '' ? Number.NEGATIVE_INFINITY : Date.parse(baseline.changed);
       return changed !== null && Date.parse(changed) > before ? 'changed' : 'not-applied';
     } catch {
@@ -112,10 +105,12 @@ export class EntraPassword implements ChosenRotator {
         value.reveal(),
         optionsOf(target),
       );
-      const { upn = '' } = claimsOf(await tokenOf(credential, target, 'graph'));
-      return upn.toLowerCase() === username.toLowerCase() || upn === ''
+      const { upn, oid, tid } = claimsOf(await tokenOf(credential, target, 'graph'));
+      // not every token says the name, but every one whose it is, and of which tenant
+      const own = upn === undefined ? Boolean(oid) : upn.toLowerCase() === username.toLowerCase();
+      return own && tid === tenantId
         ? { r: 'ok', code: 'OK', detail: 'Entra gave it a token' }
-        : { r: 'inconclusive', code: 'WRONG_ACCOUNT', detail: `Entra logged in ${upn}` };
+        : { r: 'inconclusive', code: 'WRONG_ACCOUNT', detail: 'Entra logged in somebody else' };
     } catch (error) {
       const { aadsts } = error instanceof LoginFailed ? error : { aadsts: null };
       const { code, detail } = classify(error);
@@ -178,7 +173,7 @@ export class EntraPassword implements ChosenRotator {
 
   async #user(): Promise<User> {
     const graph = await this.#signed();
-    return (await graph.get(this.#path(), { $select: select })) as User;
+    return userIn(await graph.get(this.#path(), { $select: select }), this.#job.username);
   }
 
   #unfit(answer: Answer): Preflight {

@@ -48,6 +48,8 @@ export interface AzureDouble {
   readonly violations: string[];
   /** Called whenever a key of an account was renewed. */
   renewed: (account: StorageAccount) => Promise<void>;
+  /** Says something else than what is true, of requests that were carried out; false: nothing. */
+  lie: (operation: string, truth: Answer, response: ServerResponse) => boolean;
   /** Strikes the next requests with that operation, once each. `struck` may kill the client. */
   arm(operation: string, fault: Fault, struck?: () => void): void;
   stop(): Promise<void>;
@@ -69,6 +71,7 @@ export async function startAzure(): Promise<AzureDouble> {
     seen: [] as string[],
     violations: [] as string[],
     renewed: async (_: StorageAccount): Promise<void> => undefined,
+    lie: (_operation: string, _truth: Answer, _response: ServerResponse): boolean => false,
   };
   let origin = '';
 
@@ -110,7 +113,7 @@ export async function startAzure(): Promise<AzureDouble> {
       return;
     }
     if (struck?.fault === 'swallow-reply') return struck.struck();
-    send(response, given);
+    if (!double.lie(operation, given, response)) send(response, given);
   };
   const server = createServer({ cert: certPem, key: keyPem }, (incoming, response) => {
     handle(incoming, response).catch((error: unknown) => {
