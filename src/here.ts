@@ -17,11 +17,21 @@ export function projectRoot(cwd: string): string {
   }
 }
 
-/** Who runs this: `--identity`, the environment, or the home directory; a passphrase is asked for on a terminal. */
-export const identityOf = (host: Host, file: string | undefined): Promise<Identity> =>
+/**
+ * Who runs this: `--identity`, the environment, or the home directory; a passphrase is asked for on a terminal, not
+ * before `ready`.
+ */
+export const identityOf = (
+  host: Host,
+  file: string | undefined,
+  ready?: Promise<unknown>,
+): Promise<Identity> =>
   loadIdentity({
     ...(file === undefined ? {} : { file }),
     env: host.env,
     home: host.home,
-    ask: (message) => askPassphrase(host, message),
+    ask: async (message) => {
+      await ready;
+      return askPassphrase(host, message);
+    },
   });

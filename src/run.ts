@@ -2,7 +2,6 @@
 import { join } from 'node:path';
 import picomatch from 'picomatch';
 import { ulid } from 'ulid';
-import { preloadAge } from './age/age.ts';
 import { apply } from './engine/apply.ts';
 import { boundTo } from './engine/binding.ts';
 import type { Observed } from './engine/decide.ts';
@@ -14,14 +13,13 @@ import { refuseRestore } from './engine/restore.ts';
 import { diskSpool, spillTo } from './engine/spool.ts';
 import { audienceNow, type World } from './engine/world.ts';
 import { KeyturnError } from './errors.ts';
-import { type GitRepository, openRepository } from './git/open.ts';
-import { identityOf, projectRoot } from './here.ts';
+import type { GitRepository } from './git/open.ts';
 import type { Host } from './host.ts';
-import { loadManifests } from './manifests/load.ts';
 import type { Desired, RotatedSecret, Target } from './manifests/model.ts';
-import { deadClaims, ownerOf } from './owner.ts';
+import { deadClaims } from './owner.ts';
+import { type StartOptions, start } from './start.ts';
 import { type Identity, writerOf } from './state/identity.ts';
-import { Ledger } from './state/ledger.ts';
+import type { Ledger } from './state/ledger.ts';
 import { checkLineage, lineageDir, rememberLineage } from './state/lineage.ts';
 import type { Binding } from './state/model.ts';
 import { type SessionNote, sessionsOf } from './state/sessions.ts';
@@ -46,47 +44,9 @@ export interface Session {
 /** Loads the manifests and the identity, fetches the tip, folds the state. Writes nothing. */
 export async function openSession(
   host: Host,
-  options: {
-    identity?: string | undefined;
-    emit?: (event: Event) => void;
-    /** The caller may let others in: what it writes is sealed to everybody whom the manifests name. */
-    approving?: boolean;
-  },
+  options: StartOptions & { emit?: (event: Event) => void },
 ): Promise<Session> {
-  const root = projectRoot(host.cwd);
-  let steps: readonly string[] = [];
-  // git looks around while the manifests are read
-  const loading = Promise.resolve().then(() => loadManifests(root, { env: host.env }));
-  const opening = openRepository(root, {
-    stateRef: loading.then(({ project }) => project.stateRef),
-    env: host.env,
-    clock: host.clock,
-    random: host.random,
-    failpoint: async (name) => {
-      for (const step of steps) await host.failpoint(`${step}.${name}`);
-    },
-  });
-  opening.catch(() => undefined);
-  const manifests = await loading;
-  const identity = await identityOf(host, options.identity);
-  const repository = await opening;
-  const owner = ownerOf(host);
-  // once git is on its way to the remote
-  setImmediate(preloadAge);
-  const ledger = await Ledger.open({
-    repository,
-    identity,
-    recipients: [...new Set([...manifests.project.reconcilers, ...manifests.project.planners])],
-    admits:
-      options.approving === true ? 'all' : manifests.project.trust === 'signed' ? 'known' : 'as recorded',
-    clock: host.clock,
-    random: host.random,
-    ulid: () => ulid(host.clock.now().getTime()),
-    runner: owner.runner,
-    announce: (next) => {
-      steps = next;
-    },
-  });
+  const { root, manifests, identity, repository, ledger, owner } = await start(host, options);
   await refuseRollback(host, ledger, repository);
   const desired = withOrphans(manifests, ledger.state);
   const requests = await readRequests(ledger);

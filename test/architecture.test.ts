@@ -39,6 +39,7 @@ const rooms = [
     'run.ts',
     [
       'src/here.ts',
+      'src/start.ts',
       'src/run.ts',
       'src/reader.ts',
       'src/review.ts',

@@ -26,6 +26,8 @@ export interface OpenOptions {
   random: (n: number) => Uint8Array;
   /** Awaited at `push.beforeSend` and `push.afterApply`. */
   failpoint?: (name: string) => Promise<void>;
+  /** Ends whatever git does: nobody waits for it any more. */
+  signal?: AbortSignal;
   /** Milliseconds one network call may take; 30 s when absent. */
   networkTimeout?: number;
 }
@@ -58,13 +60,13 @@ export interface GitRepository extends StateRepository {
 export async function openRepository(cwd: string, options: OpenOptions): Promise<GitRepository> {
   const env = options.env ?? process.env;
   const here = existing(cwd);
-  const anywhere = createGit(here, env);
+  const anywhere = createGit(here, env, options.signal);
   const looking = Promise.all([lookAround(anywhere, here), readSettings(anywhere)]);
   // what is wrong with the caller's answer is said first
   looking.catch(() => undefined);
   const stateRef = await options.stateRef;
   const [{ root, shallow, branch }, settings] = await looking;
-  const git = createGit(root, env);
+  const git = createGit(root, env, options.signal);
   const objects = openObjects(git);
   const ref = await chooseRef(git, branch, stateRef, env);
   const remote = chooseRemote(settings, ref);

@@ -54,8 +54,11 @@ function settings(call: Call): string[] {
   return all;
 }
 
-/** Runs git in `cwd` with the allowed part of `env`. Throws a KeyturnError only when git cannot be started. */
-export function createGit(cwd: string, env: NodeJS.ProcessEnv): Git {
+/**
+ * Runs git in `cwd` with the allowed part of `env`. Throws a KeyturnError only when git cannot be started, and ends what
+ * runs when `signal` says so.
+ */
+export function createGit(cwd: string, env: NodeJS.ProcessEnv, signal?: AbortSignal): Git {
   const terminal = Boolean(process.stdin.isTTY && process.stderr.isTTY);
   const base = childEnvironment(env, terminal);
 
@@ -70,6 +73,7 @@ export function createGit(cwd: string, env: NodeJS.ProcessEnv): Git {
       stdio: ['pipe', 'pipe', 'pipe'],
       timeout,
       windowsHide: true,
+      ...(signal === undefined ? {} : { signal }),
     });
 
   function run(args: readonly string[], call: Call = {}): Promise<Answer> {

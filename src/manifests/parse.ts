@@ -103,11 +103,16 @@ export function parseFile(file: ManifestFile, problems: Problems): ParsedFile {
       file: file.path,
       value: data.value,
       subject: subjectOf(data.value, number),
-      at: (pointer) => (pointer === '' ? start : locate(file, index, pointer)),
+      at: placesIn(file, index, start),
     });
   }
   return { documents, complete };
 }
+
+const placesIn =
+  (file: ManifestFile, index: number, start: Source): ManifestDocument['at'] =>
+  (pointer) =>
+    pointer === '' ? start : locate(file, index, pointer);
 
 /** The file that a mistake was found in last: it seldom has one alone. */
 let reread: { file: ManifestFile; lines: LineCounter; documents: readonly Document[] } | undefined;

@@ -15,7 +15,7 @@ import { append, type Folded, fold } from './journal.ts';
 import type { SecretRecord, State } from './model.ts';
 import { refuseForeign, refuseUnissued, sealed } from './sealing.ts';
 import { readSessions, type SessionFile, sessionFolder } from './sessions.ts';
-import { bytesOf, listTip, readTip } from './tip.ts';
+import { bytesOf, listTip, listValues, readTip } from './tip.ts';
 import { currentPath, formatCurrent, openVersion, valuePath } from './version-file.ts';
 
 export interface Change {
@@ -61,6 +61,8 @@ export class Ledger {
   #folded: Folded;
   #readAt = Number.NEGATIVE_INFINITY;
   #files = new Map<string, string>();
+  /** Of the same tip: few runs open any value, so these are listed once one is asked for. */
+  #values: Promise<Map<string, string>> | undefined;
   #repo: string;
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -122,24 +124,31 @@ export class Ledger {
       const { folded, files } = await readTip(repository, tip, identity);
       this.#folded = folded;
       this.#files = files;
+      this.#values = undefined;
       this.#tip = tip;
     }
     this.#readAt = startedAt;
   }
 
-  /** Paths of the tip's tree below `folder`. */
+  /** Paths of the tip's tree below a `folder` of `requests/`. */
   paths(folder: string): string[] {
     return [...this.#files.keys()].filter((path) => path.startsWith(`${folder}/`));
   }
 
   async readFile(path: string): Promise<Uint8Array> {
-    const blob = this.#files.get(path);
+    const blob = this.#files.get(path) ?? (await this.#valueAt(path));
     if (blob === undefined)
       throw new KeyturnError(path, `is not in ${this.place}`, {
         hint: 'somebody removed it; restore it from the history of the branch',
         exit: 3,
       });
     return bytesOf(await this.#options.repository.read([blob]), blob, path);
+  }
+
+  async #valueAt(path: string): Promise<string | undefined> {
+    if (!path.startsWith('values/')) return undefined;
+    this.#values ??= listValues(this.#options.repository, this.#tip);
+    return (await this.#values).get(path);
   }
 
   /** Sessions that files of the tip tell of, oldest first. */
@@ -260,6 +269,7 @@ export class Ledger {
     if (writes.every((write) => files.has(write.path) === (write.bytes !== null))) {
       this.#folded = next;
       this.#files = files;
+      this.#values = undefined;
       this.#tip = tip;
       this.#readAt = startedAt;
     } else await this.#refresh();

@@ -8,15 +8,19 @@ import { type Folded, fold } from './journal.ts';
 export const listTip = (repository: StateRepository, tip: Tip): Promise<Map<string, Oid>> =>
   repository.list(tip, ['state', 'values', 'requests']);
 
-/** The folded journal and every path. Throws KeyturnError as `fold` does, and (exit 3) for values whose state is gone. */
+/** The values alone, which are as many as everything else together is little. */
+export const listValues = (repository: StateRepository, tip: Tip): Promise<Map<string, Oid>> =>
+  repository.list(tip, ['values']);
+
+/** The folded journal and every path but those of values. Throws KeyturnError as `fold` does, and (exit 3) for values whose state is gone. */
 export async function readTip(
   repository: StateRepository,
   tip: Tip,
   identity: Identity,
 ): Promise<{ folded: Folded; files: Map<string, Oid> }> {
-  const files = await listTip(repository, tip);
+  const files = await repository.list(tip, ['state', 'requests']);
   const journal = [...files].filter(([path]) => path.startsWith('state/'));
-  if (journal.length === 0 && [...files.keys()].some((path) => path.startsWith('values/')))
+  if (journal.length === 0 && (await listValues(repository, tip)).size > 0)
     throw new KeyturnError('state', `${repository.place} has values but no state`, {
       hint: 'somebody removed state/; restore it from the history of the branch',
       exit: 3,
