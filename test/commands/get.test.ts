@@ -69,14 +69,32 @@ it('reads although somebody broke what keyturn.yaml says of other things, but no
   expect(await get()).toMatchObject({ code: 1, out: '', err: expect.stringContaining('keyturn.yaml:4') });
 });
 
-it('starts four processes of git', async () => {
+/** What git is called with from now on, a line a call. */
+function calls(): () => string {
   const bin = join(desk.clone, '..', 'bin');
-  const log = join(bin, 'calls');
   mkdirSync(bin);
-  desk.write('../bin/git', `#!/bin/sh\necho "$*" >> ${log}\nPATH=${desk.env.PATH} exec git "$@"\n`);
+  desk.write(
+    '../bin/git',
+    `#!/bin/sh\necho "$*" >> ${join(bin, 'calls')}\nPATH=${desk.env.PATH} exec git "$@"\n`,
+  );
   chmodSync(join(bin, 'git'), 0o755);
   desk.env.PATH = `${bin}:${desk.env.PATH}`;
+  return () => readFileSync(join(bin, 'calls'), 'utf8');
+}
+
+it('starts four processes of git', async () => {
+  const seen = calls();
   expect(await get()).toMatchObject({ code: 0, out: 'on main' });
-  const verbs = [...readFileSync(log, 'utf8').matchAll(/^(?:-c \S+ )+(\S+)/gm)].map(([, verb]) => verb);
+  const verbs = [...seen().matchAll(/^(?:-c \S+ )+(\S+)/gm)].map(([, verb]) => verb);
   expect(verbs.sort()).toEqual(['cat-file', 'config', 'fetch', 'rev-parse']);
+});
+
+it('reads from any address without naming it in an argument', async () => {
+  const odd = join(desk.clone, '..', 'canary "a" \\ b # c ; [d].git');
+  desk.git('clone', '--quiet', '--bare', desk.remote, odd);
+  const seen = calls();
+  const read = await desk.keyturn(['get', 'prod/db', '--identity', bob.file, '--repo', odd]);
+  expect(read).toMatchObject({ code: 0, out: 'on main' });
+  expect(seen()).toContain('fetch');
+  expect(seen()).not.toContain('canary');
 });
