@@ -147,9 +147,18 @@ export async function makePlan(session: Session, request: PlanRequest = {}): Pro
     assent: request.assent === true,
     force: request.force === true,
   };
-  const wanted =
-    request.only && request.only.length > 0 ? picomatch([...request.only], { dot: true }) : undefined;
+  const wanted = request.only && request.only.length > 0 ? matching(request.only, desired) : undefined;
   return plan(desired, ledger.state, host.clock.now(), observed, wanted ? { only: wanted } : {});
+}
+
+/** Whole names are found, not matched: a thousand of them may be given for as many secrets. */
+function matching(only: readonly string[], { secrets }: Desired): (name: string) => boolean {
+  const names = new Set(only.filter((one) => secrets.has(one)));
+  const others = picomatch(
+    only.filter((one) => !names.has(one)),
+    { dot: true },
+  );
+  return (name) => names.has(name) || others(name);
 }
 
 /** Sessions of people by secret name, as records and the tip's files have them together. */

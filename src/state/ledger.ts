@@ -3,6 +3,7 @@
  * compare-and-swap (protocol §7). A change names the record that it was computed from; a record that
  * somebody else changed meanwhile is a conflict, another record on the same ref is not (G5).
  */
+import { isDeepStrictEqual } from 'node:util';
 import canonicalize from 'canonicalize';
 import type { Clock } from '../clock.ts';
 import { KeyturnError } from '../errors.ts';
@@ -284,6 +285,7 @@ export class Ledger {
   #conflicts(change: Change): boolean {
     const theirs = this.state.records[change.uid];
     if (!change.from) return theirs !== undefined || byName(this.state.records).has(change.name);
-    return theirs === undefined || canonicalize(theirs) !== canonicalize(change.from);
+    if (theirs === undefined) return true;
+    return !isDeepStrictEqual(theirs, change.from) && canonicalize(theirs) !== canonicalize(change.from);
   }
 }

@@ -31,7 +31,9 @@ export function editsBetween(before: object, after: object, path: readonly strin
     if (!Object.hasOwn(is, name)) return [[at]];
     const [from, to] = [was[name], is[name]];
     if (!Object.hasOwn(was, name)) return [[at, to]];
+    if (from === to) return [];
     if (isObject(from) && isObject(to)) return editsBetween(from, to, at);
+    if (!Array.isArray(from) || !Array.isArray(to)) return [[at, to]];
     return canonicalize(from) === canonicalize(to) ? [] : [[at, to]];
   });
 }

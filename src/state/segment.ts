@@ -1,5 +1,4 @@
 /** One file of the journal: what it holds, what `append` never writes, and what it makes of the records before. */
-import canonicalize from 'canonicalize';
 import { damaged } from '../age/age.ts';
 import type { Identity } from './identity.ts';
 import type { SecretRecord } from './model.ts';
@@ -125,4 +124,4 @@ export function changes(
 }
 
 /** What reading it back will give: nothing shared with the caller, no absent field left as undefined. */
-const asWritten = (record: SecretRecord): SecretRecord => JSON.parse(canonicalize(record) ?? '');
+const asWritten = (record: SecretRecord): SecretRecord => JSON.parse(JSON.stringify(record));
