@@ -5,6 +5,7 @@ import type { Pending, SecretRecord } from '../state/model.ts';
 import { claimed, nextVersion, takenOver, versionOf } from '../state/transitions.ts';
 import type { Credentials } from '../targets/driver.ts';
 import type { Issued, IssuedDriver, IssuedJob, IssuedKey, IssuedPreflight } from '../targets/issued.ts';
+import type { SpareLogins } from '../targets/spare.ts';
 import { type Keep, keep } from './attempt.ts';
 import { fulfilled, newClaim, withNews } from './begin.ts';
 import { type IssuedAttempt, keysOf } from './issued-attempt.ts';
@@ -18,6 +19,7 @@ export interface IssuedBase {
   target: IssuedJob['target'];
   actor: 'self' | 'target';
   admin: Credentials | undefined;
+  spare?: SpareLogins;
   /** Target credentials used, `name@version`. */
   uses: string[];
 }
@@ -133,12 +135,12 @@ function ready(
 async function jobOf(
   secret: RotatedSecret,
   record: SecretRecord,
-  { target, actor, admin }: IssuedBase,
+  { target, actor, admin, spare }: IssuedBase,
   world: World,
 ): Promise<IssuedJob> {
   const [username] = secret.account.usernames;
   const login = actor === 'self' ? await currentLogin(record, world) : undefined;
-  return { target, username, actor, admin, login };
+  return { target, username, actor, admin, login, ...(spare === undefined ? {} : { spare }) };
 }
 
 /** The value that the account itself signs with. */

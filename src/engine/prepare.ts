@@ -83,7 +83,10 @@ export async function prepare(item: Item, desired: Desired, world: World): Promi
   if (login?.r === 'unresolved') return notNow('target-unresolved', 'target', login.reason);
   const { route, uses } = await routeTo(world, desired, target);
   if (driver.machine === 'issued') {
-    const whole = { target, actor, admin: login?.credentials, uses: login?.uses ?? [] };
+    const whole = {
+      ...{ target, actor, admin: login?.credentials, uses: login?.uses ?? [] },
+      ...spareLogins(world),
+    };
     const enter = pending ? resumeIssued : beginIssued;
     return enter(item, record, driver, whole, desired, world);
   }

@@ -6,6 +6,7 @@ import type { Account, Target } from '../manifests/model.ts';
 import type { Secret } from '../secret.ts';
 import type { Binding } from '../state/model.ts';
 import type { Credentials, Outcome, Probe } from './driver.ts';
+import type { SpareLogins } from './spare.ts';
 
 /** A value at the target, by its name there. */
 export interface IssuedKey {
@@ -88,6 +89,8 @@ export interface IssuedJob {
   /** `username` is the handle of the value. */
   admin: Credentials | undefined;
   login: Issued | undefined;
+  /** Clients that act for the target, for all rotations of one run. */
+  spare?: SpareLogins;
 }
 
 export interface IssuedRotator {

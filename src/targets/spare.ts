@@ -7,6 +7,17 @@ interface Kept {
   close: () => unknown;
 }
 
+/** What any number of rotations may use at once. */
+export interface Shared {
+  close(): unknown;
+}
+
+interface Sharing {
+  target: Target;
+  login: Credentials | undefined;
+  session: Promise<Shared>;
+}
+
 /**
  * The privileged logins of one run that nobody needs just now: hundreds of accounts of one target are changed over as
  * many connections as may be open at once, not over two each. Only a target's own login is ever kept, never an
@@ -14,6 +25,8 @@ interface Kept {
  */
 export class SpareLogins {
   readonly #kept: Kept[] = [];
+  #sharing: Sharing[] = [];
+  readonly #shared: Shared[] = [];
 
   /** One that logged in to this target with exactly these values; the caller owns it from now on. */
   take<Session>(target: Target, login: Credentials): Session | undefined {
@@ -26,12 +39,44 @@ export class SpareLogins {
     this.#kept.push({ target, login, session, close });
   }
 
+  /** One that logs in with exactly these values, or with what the environment gives, for all who ask; open until the run ends. */
+  share<Session extends Shared>(
+    target: Target,
+    login: Credentials | undefined,
+    open: () => Promise<Session>,
+  ): Promise<Session> {
+    const found = this.#sharing.find((one) => one.target === target && isSame(one.login, login));
+    if (found) return found.session as Promise<Session>;
+    const one = { target, login, session: open() };
+    this.#sharing.push(one);
+    one.session.then(
+      (session) => this.#shared.push(session),
+      () => this.#drop(one),
+    );
+    return one.session;
+  }
+
+  /** Nobody else is given `session` from now on. */
+  async forget(session: Shared): Promise<void> {
+    for (const one of [...this.#sharing])
+      if ((await one.session.catch(() => null)) === session) this.#drop(one);
+  }
+
+  #drop(one: Sharing): void {
+    this.#sharing = this.#sharing.filter((other) => other !== one);
+  }
+
   async close(): Promise<void> {
-    await Promise.all(this.#kept.splice(0).map(({ close }) => close()));
+    this.#sharing = [];
+    await Promise.all([
+      ...this.#kept.splice(0).map(({ close }) => close()),
+      ...this.#shared.splice(0).map((session) => session.close()),
+    ]);
   }
 }
 
-function isSame(a: Credentials, b: Credentials): boolean {
+function isSame(a: Credentials | undefined, b: Credentials | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
   const key = ({ username, password, privateKey, passphrase }: Credentials): string =>
     JSON.stringify([username, password.reveal(), privateKey?.reveal(), passphrase?.reveal()]);
   return key(a) === key(b);

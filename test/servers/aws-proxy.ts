@@ -26,6 +26,8 @@ export interface AwsProxy {
   readonly url: string;
   /** Every request, as `Action by AKIA…`. */
   readonly seen: string[];
+  /** Actions that came over a connection on which something had come before. */
+  readonly overKept: string[];
   /** For whom keys were asked, in order. */
   readonly made: string[];
   /** Roles that are assumed with an external id, and no other way; moto asks for none. */
@@ -41,10 +43,12 @@ export interface AwsProxy {
 
 export async function startAwsProxy(upstream: number): Promise<AwsProxy> {
   const inactive = new Set<string>();
+  const used = new WeakSet<object>();
   const flapping = new Map<string, boolean[]>();
   const armed: (Armed & { action: string; fault: Fault; times: number })[] = [];
   const proxy = {
     seen: [] as string[],
+    overKept: [] as string[],
     made: [] as string[],
     flap: [] as boolean[],
     trust: new Map<string, string>(),
@@ -58,6 +62,8 @@ export async function startAwsProxy(upstream: number): Promise<AwsProxy> {
     const key = /Credential=([^/]+)\//.exec(incoming.headers.authorization ?? '')?.[1] ?? '';
     const user = form.get('UserName') ?? '';
     proxy.seen.push(`${action} by ${key}`);
+    if (used.has(incoming.socket)) proxy.overKept.push(action);
+    used.add(incoming.socket);
     if (action === 'CreateAccessKey') proxy.made.push(user);
     if (inactive.has(key) || (flapping.get(key)?.shift() ?? false))
       return refuse(response, 403, 'InvalidClientTokenId');

@@ -1,10 +1,11 @@
 /** The contract of `issued.ts`, kept by the AWS driver against moto with authorization enforced, behind a proxy that misbehaves. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Secret } from '../../src/secret.ts';
-import { type Policy, policyFor } from '../../src/targets/aws/policy.ts';
+import { type Policy, policyFor, policyToAssume } from '../../src/targets/aws/policy.ts';
 import { aws } from '../../src/targets/aws.ts';
 import type { Target } from '../../src/targets/driver.ts';
 import type { Issued, IssuedJob, IssuedRotator } from '../../src/targets/issued.ts';
+import { SpareLogins } from '../../src/targets/spare.ts';
 import { asking, describeIssuer, type IssuedFixture } from '../conformance-issued.ts';
 import { type AwsProxy, acceptsKey, startAwsProxy } from '../servers/aws-proxy.ts';
 import { isMotoMissing, type Moto, startMoto } from '../servers/moto.ts';
@@ -30,6 +31,11 @@ const targetAt = (port: number, accountId = '123456789012'): Target => ({
   },
   source: { file: 'manifests/aws.yaml', line: 1, column: 1 },
 });
+
+const assuming = ({ aws: account }: Target, arn: string): Pick<Target, 'aws'> =>
+  account === undefined
+    ? {}
+    : { aws: { ...account, assumeRole: { arn, externalId: undefined, sessionName: 'keyturn' } } };
 
 /** moto enforces the actions of a policy, but knows no resource of IAM other than `*`. */
 const everywhere = (policy: Policy): Policy => ({
@@ -161,6 +167,41 @@ describe.skipIf(missing)('AWS', () => {
         expect(found.missing).toEqual(action === 'iam:CreateAccessKey' ? [] : [action]);
         expect(found.unknown).toEqual(['iam:CreateAccessKey']);
       }
+    });
+
+    it('of many users are made by one session of the role, and by another after a refusal', async () => {
+      const arn = await moto.createRole(
+        'keeper',
+        everywhere(policyFor('target', targetAt(proxy.port), ['a'])),
+      );
+      const { job } = await fixture.account('target');
+      const may = policyToAssume({ ...job.target, ...assuming(job.target, arn) });
+      await moto.createUser('assuming', may ?? undefined);
+      const signer = issuedOf(await moto.createKey('assuming'));
+      const spare = new SpareLogins();
+      const admin = { username: signer.handle, password: signer.value };
+      const target = { ...job.target, ...assuming(job.target, arn) };
+      const assumed = (): number => proxy.seen.filter((line) => line.startsWith('AssumeRole')).length;
+      const before = assumed();
+      const makes = async (username: string): Promise<string> => {
+        const rotator = aws.rotator({ ...job, target, admin, username, spare });
+        const [preflight, made] = [await rotator.preflight(), await rotator.issue(asking)];
+        await rotator.close();
+        return `${preflight.r} ${made.r}`;
+      };
+      const others = ['many-1', 'many-2', 'many-3'];
+      for (const name of others) await moto.createUser(name);
+      proxy.overKept.length = 0;
+      expect(await Promise.all(others.map(makes))).toEqual(others.map(() => 'ready issued'));
+      expect(await makes('many-1')).toBe('ready issued');
+      expect(assumed() - before).toBe(1);
+      expect(await makes('nobody-of-many')).toBe('refused refused');
+      expect(assumed() - before).toBe(1);
+      expect(await makes('many-2')).toBe('ready issued');
+      expect(assumed() - before).toBe(2);
+      expect(proxy.overKept).toContain('ListAccessKeys');
+      expect(proxy.overKept).not.toContain('CreateAccessKey');
+      await spare.close();
     });
 
     it('flap at first', async () => {

@@ -15,7 +15,7 @@ interface Pair {
 type Login = Pair | (() => Promise<Pair>);
 
 /** What both clients are made with. Endpoints come from the manifest alone: the binding says where a key may be sent. */
-function settings(target: Target, login: Login | undefined, maxAttempts: number) {
+function settings(target: Target, login: Login | undefined, maxAttempts: number, keepAlive = true) {
   const { region, endpoint, profile } = accountOf(target);
   const { ca } = target.tls;
   return {
@@ -25,7 +25,8 @@ function settings(target: Target, login: Login | undefined, maxAttempts: number)
     requestHandler: {
       connectionTimeout: target.timeout,
       socketTimeout: target.timeout,
-      ...(ca === undefined ? {} : { httpsAgent: { ca } }),
+      httpAgent: { keepAlive },
+      httpsAgent: { keepAlive, ...(ca === undefined ? {} : { ca }) },
     },
     ...(endpoint === undefined ? {} : { endpoint }),
     ...(profile === undefined ? {} : { profile }),
@@ -66,15 +67,41 @@ export interface Clients {
   heard: Heard;
   sts: STSClient;
   iam: IAMClient;
-  /** Never repeats a call: for the one that must not happen twice. */
+  /**
+   * Never repeats a call: for the one that must not happen twice. A connection of its own for each: one that the server
+   * gives up just then would leave it unknown whether that one happened.
+   */
   once: IAMClient;
+  /** Monotonic time of the login. */
+  since: number;
+  close(): void;
+}
+
+/** Milliseconds for which clients are given to one rotation after the other: far less than any session lasts. */
+const fresh = 10 * 60_000;
+
+/** Those of the whole run, or some of the job's own: a role is assumed and a token exchanged once for many keys. */
+export async function clientsFor(job: IssuedJob): Promise<Clients> {
+  const { actor, target, admin, spare } = job;
+  if (actor === 'self' || spare === undefined) return newClients(job);
+  const shared = () => spare.share(target, admin, () => newClients(job));
+  const clients = await shared();
+  if (performance.now() - clients.since < fresh) return clients;
+  await spare.forget(clients);
+  return shared();
+}
+
+/** `sound`: everything was answered as it should be. Who comes next gets others where it was not. */
+export async function release({ actor, spare }: IssuedJob, clients: Clients, sound: boolean): Promise<void> {
+  if (actor === 'self' || spare === undefined) clients.close();
+  else if (!sound) await spare.forget(clients);
 }
 
 /**
  * As whom the job acts: the user itself, the target's key, or what the environment gives; then in its role. Throws
  * `NoSession` where that could not be had.
  */
-export async function clientsFor({ target, actor, admin, login }: IssuedJob): Promise<Clients> {
+async function newClients({ target, actor, admin, login }: IssuedJob): Promise<Clients> {
   const own = actor === 'self' ? login : admin && { handle: admin.username, value: admin.password };
   const base = await signerOf(target, own && pair(own));
   const signer = actor === 'target' ? await assumed(target, base) : base;
@@ -92,10 +119,14 @@ export async function clientsFor({ target, actor, admin, login }: IssuedJob): Pr
     },
     { step: 'deserialize', name: 'keyturnHears' },
   );
-  const once = new IAMClient(settings(target, signer, 1));
+  const once = new IAMClient(settings(target, signer, 1, false));
   for (const client of [iam, once])
     client.middlewareStack.add((next) => (args) => within(target, next(args)), deadline);
-  return { heard, sts: await stsWith(target, signer, 3), iam, once };
+  const sts = await stsWith(target, signer, 3);
+  const close = (): void => {
+    for (const client of [sts, iam, once]) client.destroy();
+  };
+  return { heard, sts, iam, once, since: performance.now(), close };
 }
 
 /** One login for every client of a job: a token of GitHub is exchanged once, while it is fresh. */

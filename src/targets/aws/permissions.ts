@@ -49,6 +49,6 @@ export async function missingPermissions(job: IssuedJob): Promise<Privileges> {
     }
     return found;
   } finally {
-    for (const client of [clients.sts, clients.iam, clients.once]) client.destroy();
+    clients.close();
   }
 }

@@ -14,7 +14,7 @@ import type {
 } from '../issued.ts';
 import { accountOf, userOf } from './account.ts';
 import { type Answer, classify, learnedTime } from './classify.ts';
-import { type Clients, clientsFor, stsAs } from './clients.ts';
+import { type Clients, clientsFor, release, stsAs } from './clients.ts';
 import { type actions, allow } from './policy.ts';
 
 type Action = (typeof actions)[number];
@@ -26,6 +26,7 @@ const most = 20;
 export class AwsRotator implements IssuedRotator {
   readonly #job: IssuedJob;
   #clients: Promise<Clients> | undefined;
+  #sound = true;
 
   constructor(job: IssuedJob) {
     this.#job = job;
@@ -170,7 +171,7 @@ export class AwsRotator implements IssuedRotator {
 
   async close(): Promise<void> {
     const clients = await this.#clients?.catch(() => undefined);
-    for (const client of [clients?.sts, clients?.iam, clients?.once]) client?.destroy();
+    if (clients) await release(this.#job, clients, this.#sound);
     this.#clients = undefined;
   }
 
@@ -204,6 +205,7 @@ export class AwsRotator implements IssuedRotator {
   }
 
   #no(answer: Answer, action: Action): Refusal | { r: 'unreachable'; code: string; detail: string } {
+    this.#sound = false;
     const { r, code, detail } = answer;
     const { target, actor, username } = this.#job;
     switch (r) {
