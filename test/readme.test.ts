@@ -19,6 +19,7 @@ import type { Desired } from '../src/manifests/model.ts';
 import { renderPlanText } from '../src/output/plan-text.ts';
 import type { SecretRecord } from '../src/state/model.ts';
 import { driverOf } from '../src/targets/registry.ts';
+import { what } from './prove/rows.ts';
 
 /** What the README says is true: its first page comes from the planner, its tables from the program. */
 
@@ -148,6 +149,16 @@ describe('the README', () => {
       ([code, means = '']) => `${code} ${means.replace(/: (.*)$/, ' ($1)').replaceAll('`', '')}`,
     );
     expect(`${said.join(', ')}.`).toBe(codes.replaceAll('\n', ' ').trim());
+  });
+
+  test('quotes the table of npm run prove, row by row', () => {
+    const proofs = Object.values(what);
+    const [header, ...table] = rows('How a crash is survived').filter(
+      ([first = '']) => first === 'tried by `npm run prove`' || proofs.includes(first),
+    );
+    expect(header).toEqual(['tried by `npm run prove`', 'how much', 'lost']);
+    expect(table.map(([first]) => first)).toEqual(proofs);
+    for (const [, , lost] of table) expect(lost).toBe('0');
   });
 
   test('links only to what exists', () => {

@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { openSession } from '../../src/run.ts';
 import { type AwsProxy, startAwsProxy } from '../servers/aws-proxy.ts';
 import { isMotoMissing, type Moto, startMoto } from '../servers/moto.ts';
+import { tally } from '../tally.ts';
 import { issuing } from './failpoints.ts';
 import { createWorld, type Machine, type World } from './world.ts';
 
@@ -186,6 +187,7 @@ async function logsIn(proxy: AwsProxy, user: string, { handle, value }: Held['cu
   const { GetCallerIdentityCommand, STSClient } = await import('@aws-sdk/client-sts');
   const credentials = { accessKeyId: handle, secretAccessKey: value };
   const sts = new STSClient({ endpoint: proxy.url, region: 'us-east-1', credentials });
+  tally('logins', 1);
   for (const _ of [1, 2, 3, 4]) {
     const arn = await sts.send(new GetCallerIdentityCommand({})).then(
       ({ Arn = '' }) => Arn,

@@ -15,6 +15,7 @@ import {
   type User,
 } from '../servers/azure/directory.ts';
 import { type AzureDouble, startAzure } from '../servers/azure/server.ts';
+import { tally } from '../tally.ts';
 import { issuing, isWire, renewing, rotation, wire } from './failpoints.ts';
 import { createWorld, type Machine, type RunOptions, type World } from './world.ts';
 
@@ -158,6 +159,7 @@ async function judge(
     }
     const current = values.get(record.current) ?? '';
     const works = live();
+    tally('logins', 1);
     const where = `${name} at ${at}`;
     if (operation !== 'patchUser' && !name.startsWith('fixed/')) expect(works, where).toContain(current);
     // what Azure makes cannot be recorded before it is made: those wait at Azure, by their mark or in their slot

@@ -3,9 +3,11 @@ import { readFileSync } from 'node:fs';
 import mysql2 from 'mysql2/promise';
 import pg from 'pg';
 import type { DatabaseServer } from '../servers/server.ts';
+import { tally } from '../tally.ts';
 
 /** One login by the plain client library, without our driver. */
 export async function logsIn(server: DatabaseServer, username: string, value: string): Promise<boolean> {
+  tally('logins', 1);
   return server.kind === 'postgresql' ? postgres(server, username, value) : mysql(server, username, value);
 }
 

@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { openSession } from '../../src/run.ts';
 import { type CustomServer, startCustom } from '../servers/custom.ts';
 import { audience } from '../servers/rotator.ts';
+import { tally } from '../tally.ts';
 import { pushed } from './failpoints.ts';
 import { createWorld, type Machine, type World } from './world.ts';
 
@@ -150,9 +151,9 @@ async function round(
   // I1, I5: what works is recorded, unless only the rotator has ever known it; in its grace the current value works
   for (const [user, { values, current }] of await held(world, a)) {
     const place = places[Number(user.slice(1))];
-    const live = values.filter((value) => server.store.login(user, value) === 'present');
+    const live = values.filter((value) => logIn(server, user, value) === 'present');
     if (!spec.includes('generate')) expect([place, live.length]).toEqual([place, 1]);
-    if (grace) expect([place, server.store.login(user, current)]).not.toEqual([place, 'refused']);
+    if (grace) expect([place, logIn(server, user, current)]).not.toEqual([place, 'refused']);
   }
 
   if (mode === 'evict') rmSync(`${a.env.HOME}/.cache`, { recursive: true, force: true });
@@ -164,7 +165,7 @@ async function round(
   expect(recovery.code, recovery.stderr).toBe(0);
   for (const [user, { current, pending }] of await held(world, b)) {
     const place = places[Number(user.slice(1))];
-    expect([place, server.store.login(user, current), pending], recovery.stderr).toEqual([
+    expect([place, logIn(server, user, current), pending], recovery.stderr).toEqual([
       place,
       'present',
       false,
@@ -179,6 +180,11 @@ async function round(
     logs: [],
   });
   expect(findings).toEqual([]);
+}
+
+function logIn({ store }: CustomServer, user: string, value: string): ReturnType<typeof store.login> {
+  tally('logins', 1);
+  return store.login(user, value);
 }
 
 /** What the remote says of every user, each value taught to the canary. */

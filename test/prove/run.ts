@@ -6,6 +6,7 @@
 import { randomInt } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { what } from './rows.ts';
 import { soak } from './soak.ts';
 import { type Row, runStage, type Stage, thousands } from './stages.ts';
 
@@ -28,9 +29,9 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
 const stages: Stage[] = [
-  { what: 'model: protocol and its mutants', tests: ['test/model'], env: {} },
+  { what: what.model, tests: ['test/model'], env: {} },
   {
-    what: 'schedules: the real engine, two and three runners',
+    what: what.schedules,
     tests: [
       'test/engine/explore.test.ts',
       'test/engine/issued-explore.test.ts',
@@ -39,12 +40,12 @@ const stages: Stage[] = [
     env: { KEYTURN_SEED: String(seed), KEYTURN_SCHEDULES: String(schedules) },
   },
   {
-    what: 'crashes: killed at every step, every kind',
+    what: what.crashes,
     tests: ['test/crash', 'test/targets/ssh-crash.test.ts'],
     env: {},
   },
   {
-    what: 'lies: servers, remotes, manifests, state',
+    what: what.lies,
     tests: ['test/fuzz', 'test/manifests/fuzz.test.ts', 'test/state/journal-tampered.test.ts'],
     env: { KEYTURN_SEED: String(seed), KEYTURN_FUZZ: values.quick ? '1' : '5' },
   },
@@ -75,16 +76,16 @@ if ('soak'.startsWith(values.only)) {
     seconds,
   } = report;
   rows.push({
-    what: `soak: ${servers.join(', ')} at once`,
-    tried: `${secrets} secrets, ${runs} runs, ${killed} killed at random, ${stopped} interrupted, ${evicted} machines lost, ${halfway} secrets found halfway, ${thousands(rotations)} versions, ${thousands(logins)} logins, ${thousands(sampled)} processes searched for values`,
+    what: what.soak,
+    tried: `${secrets} secrets on ${servers.join(', ')}, ${runs} runs, ${killed} killed at random, ${stopped} interrupted, ${evicted} machines lost, ${halfway} secrets found halfway, ${thousands(rotations)} versions, ${thousands(logins)} logins, ${thousands(sampled)} processes searched for values`,
     lost: problems,
     seconds,
   });
 }
 
-const header = ['what', 'tried', 'lost', 'seconds'];
-const cells = rows.map(({ what, tried, lost, seconds }) => [
-  what,
+const header = ['tried by `npm run prove`', 'how much', 'lost', 'seconds'];
+const cells = rows.map(({ what: row, tried, lost, seconds }) => [
+  row,
   tried,
   String(lost.length),
   String(seconds),

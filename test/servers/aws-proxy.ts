@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
+import { tally } from '../tally.ts';
 
 export type Fault =
   /** AWS does it; nobody hears of it. */
@@ -135,6 +136,7 @@ export async function acceptsKey(
   endpoint: string,
   credentials: { accessKeyId: string; secretAccessKey: string },
 ): Promise<boolean> {
+  tally('logins', 1);
   const sts = new STSClient({ endpoint, region: 'us-east-1', maxAttempts: 1, credentials });
   try {
     return await sts.send(new GetCallerIdentityCommand({})).then(

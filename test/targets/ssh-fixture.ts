@@ -4,6 +4,7 @@ import { Secret } from '../../src/secret.ts';
 import type { Credentials, RotationJob, Target } from '../../src/targets/driver.ts';
 import { freshValue } from '../conformance.ts';
 import type { SshServer } from '../servers/sshd.ts';
+import { tally } from '../tally.ts';
 
 let made = 0;
 export const freshName = (): string => `kt${process.pid % 10_000}u${++made}`;
@@ -74,6 +75,7 @@ export function accepts(
   username: string,
   proof: { password: string } | { privateKey: string },
 ): Promise<boolean> {
+  tally('logins', 1);
   return new Promise((resolve, reject) => {
     const client = new Client();
     const end = (answer: boolean): void => {
