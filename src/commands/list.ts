@@ -1,5 +1,5 @@
-import { nextDue } from '../engine/decide.ts';
 import { recordOf } from '../engine/plan.ts';
+import { nextDue } from '../engine/why.ts';
 import { KeyturnError } from '../errors.ts';
 import { projectRoot } from '../here.ts';
 import { loadManifests } from '../manifests/load.ts';

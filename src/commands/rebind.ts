@@ -1,7 +1,7 @@
 import { bindingChange, boundTo, newPlaces } from '../engine/binding.ts';
-import { isClaimAlive } from '../engine/decide.ts';
 import { placesOf } from '../engine/hosts.ts';
 import { sealedAnew } from '../engine/rekey.ts';
+import { isClaimAlive } from '../engine/unfinished.ts';
 import { KeyturnError } from '../errors.ts';
 import type { RotatedSecret } from '../manifests/model.ts';
 import type { Session } from '../run.ts';

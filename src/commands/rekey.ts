@@ -1,7 +1,7 @@
 import { readerChange } from '../engine/audience.ts';
-import { isClaimAlive } from '../engine/decide.ts';
 import type { Action } from '../engine/model.ts';
 import { recordOf } from '../engine/plan.ts';
+import { isClaimAlive } from '../engine/unfinished.ts';
 import { audienceNow } from '../engine/world.ts';
 import type { RotatedSecret } from '../manifests/model.ts';
 import { applyPlan, makePlan, refuseUnpublished, type Session } from '../run.ts';

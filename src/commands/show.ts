@@ -1,4 +1,4 @@
-import { nextDue } from '../engine/decide.ts';
+import { nextDue } from '../engine/why.ts';
 import type { ExitCode } from '../errors.ts';
 import { renderJson } from '../output/json.ts';
 import { renderTable } from '../output/tables.ts';

@@ -9,9 +9,9 @@ import { claimed, nextVersion, versionOf } from '../state/transitions.ts';
 import type { ChosenDriver, ChosenRotator, Preflight, RotationJob } from '../targets/driver.ts';
 import { attemptOf, currentValue, type Keep, keep } from './attempt.ts';
 import { declaredFor } from './audience.ts';
-import { clockSkew } from './decide.ts';
 import { removedNews } from './notices.ts';
 import type { Base, Item, Prepared } from './prepare.ts';
+import { clockSkew } from './unfinished.ts';
 import { audienceNow, lease, mutationDeadline, type World } from './world.ts';
 
 export async function begin(

@@ -7,9 +7,9 @@ import type { SecretRecord } from '../state/model.ts';
 import { abandoned, pendingOf, promoted, pruned } from '../state/transitions.ts';
 import { hostPointers, valuePath } from '../state/version-file.ts';
 import type { Attempt, Keep, Outcome } from './attempt.ts';
-import { retryAt } from './decide.ts';
 import type { Action, Result } from './model.ts';
 import { rotatedNews } from './notices.ts';
+import { retryAt } from './retry.ts';
 
 /** Values that a target may refuse in one run before the secret waits (protocol §3.4). */
 export const redraws = 3;

@@ -23,17 +23,20 @@
 
 import { formatDuration } from '../manifests/durations.ts';
 import type { RotatedSecret } from '../manifests/model.ts';
-import type { Binding, SecretRecord, Why } from '../state/model.ts';
+import type { Binding, SecretRecord } from '../state/model.ts';
 import type { SessionNote } from '../state/sessions.ts';
-import { nextVersion, versionOf } from '../state/transitions.ts';
+import { nextVersion } from '../state/transitions.ts';
 import { type Audience, audienceOf, type Gate, readerChange, rekeyWords } from './audience.ts';
 import { newPlaces } from './binding.ts';
 import { expiryReason } from './expiry.ts';
 import { begin, isBlank, waiting } from './first-version.ts';
-import { admitted, comingAndGoing, movedPlace, progress, straggling } from './hosts.ts';
-import type { Action, Verb } from './model.ts';
-import { backoffUntil, describeSchedule, dueAt, isOver } from './schedule.ts';
-import { afterSession, inUse } from './sessions.ts';
+import { admitted, comingAndGoing, movedPlace } from './hosts.ts';
+import type { Act, Action } from './model.ts';
+import { failureWords } from './retry.ts';
+import { isOver } from './schedule.ts';
+import { inUse } from './sessions.ts';
+import { isClaimAlive, unfinished } from './unfinished.ts';
+import { nextDue, wishToRotate } from './why.ts';
 import { inWindow, nextWindowStart } from './windows.ts';
 import { relative } from './words.ts';
 import { lease } from './world.ts';
@@ -55,9 +58,6 @@ export interface Observed {
   force: boolean;
 }
 
-/** Beyond a claim's lease, for clocks that disagree (protocol §7.2). */
-export const clockSkew = 5 * 60_000;
-
 export function decide(
   secret: RotatedSecret,
   record: SecretRecord | undefined,
@@ -68,7 +68,7 @@ export function decide(
 ): Action[] {
   const audience = audienceOf(secret, record, reconcilers, now, gate);
   if (!record) return [begin(secret, record, audience, observed), ...waiting(secret, record, audience)];
-  const act = (verb: Verb, reason: string, more: Partial<Action> = {}): Action => ({
+  const act: Act = (verb, reason, more) => ({
     verb,
     secret: secret.name,
     uid: record.uid,
@@ -89,7 +89,7 @@ export function decide(
   const asked = [...waiting(secret, record, audience), ...comingAndGoing(secret, record, act)];
   const rekey = rekeyReason(secret, record, audience);
   if (record.pending) {
-    const action = pendingAction(secret, record, now, observed, act);
+    const action = unfinished(secret, record, now, observed, act);
     const sealed = rekey === null || isClaimAlive(record, now) ? [] : [act('rekey', rekey)];
     return [action, ...sealed, ...asked];
   }
@@ -114,42 +114,6 @@ export function decide(
   if (end) actions.push(act('hold', end));
   if (rekey && rotation?.verb !== 'rotate') actions.push(act('rekey', rekey));
   return [...actions, ...asked];
-}
-
-type Act = (verb: Verb, reason: string, more?: Partial<Action>) => Action;
-
-function pendingAction(
-  secret: RotatedSecret,
-  record: SecretRecord,
-  now: Date,
-  observed: Observed,
-  decided: Act,
-): Action {
-  const { pending, sched, health } = record;
-  if (!pending) throw new Error('no pending version');
-  const version = { from: pending.v, to: pending.v };
-  const far = progress(secret, record);
-  const act: Act = (verb, reason, more) => decided(verb, far === null ? reason : `${far}; ${reason}`, more);
-  const { claim } = pending;
-  const expires = new Date(Date.parse(claim.at) + claim.lease + clockSkew);
-  if (!observed.deadClaims.has(claim.id) && claim.lease > 0 && expires > now)
-    return act(
-      'hold',
-      `claimed by ${claim.by.runner} ${relative(new Date(claim.at), now)}, its lease ends ${relative(expires, now)}; keyturn unlock ${record.name} if it is certainly gone`,
-      version,
-    );
-  if (health === 'blocked' && !observed.force)
-    return act(
-      'block',
-      `nobody knows which value is live; run keyturn reconcile or adopt ${record.name}`,
-      version,
-    );
-  const wait = sched.nextAttemptAt === null ? null : new Date(sched.nextAttemptAt);
-  if (wait && wait > now && !observed.force)
-    return act('hold', `${failureWords(record)}, tried again ${relative(wait, now)}`, version);
-  const busy = inUse(secret, observed.sessions?.get(secret.name), now);
-  if (busy !== null && !observed.force) return act('hold', `interrupted; ${busy}`, version);
-  return act('resume', `interrupted ${relative(new Date(claim.at), now)} after the claim`, version);
 }
 
 function rotate(
@@ -208,43 +172,9 @@ function rotate(
   });
 }
 
-function wishToRotate(
-  secret: RotatedSecret,
-  record: SecretRecord,
-  audience: Audience,
-  now: Date,
-  observed: Observed,
-): [Why, string] | null {
-  const flagged = observed.wishes.get(secret.name);
-  if (flagged !== undefined) return ['flagged', flagged === '' ? 'asked for' : `asked for: ${flagged}`];
-  const change = readerChange(record, audience);
-  if (!change) return ['new', 'no version is current'];
-  if (change.removed.length > 0) return ['reader-removed', `reader removed: ${change.removed.join(', ')}`];
-  const rekey = rekeyWords(change);
-  if (rekey && change.fixed)
-    return ['reader-added', `${rekey}, and nobody else can seal the old value for them`];
-  if (secret.rotateToken !== undefined && secret.rotateToken !== record.sched.rotateToken)
-    return ['rotate-token', `rotateToken is now "${secret.rotateToken}"`];
-  const left = afterSession(secret, record, observed.sessions?.get(secret.name), now);
-  if (left !== null) return ['session', left];
-  const behind = straggling(secret, record);
-  if (behind !== null) return ['drift', behind];
-  const due = nextDue(secret, record);
-  if (due && due <= now) return ['due', `due ${relative(due, now)} (${describeSchedule(secret.schedule)})`];
-  return null;
-}
-
 /** A secret rests for a lease after each claim: a suspended owner of the last one can do no harm then (protocol §2). */
 const newestClaim = (record: SecretRecord): number =>
   Math.max(...Object.values(record.versions).map((version) => Date.parse(version.createdAt)));
-
-/** When the current version falls due by its schedule; null when it never does by itself. */
-export function nextDue(secret: RotatedSecret, record: SecretRecord): Date | null {
-  if (record.current === null) return null;
-  const base = versionOf(record, record.current).promotedAt;
-  if (base === undefined) return null;
-  return dueAt(secret.schedule, new Date(base), { uid: record.uid, version: record.current });
-}
 
 /** Why the versions in use must be sealed anew, or null. */
 function rekeyReason(secret: RotatedSecret, record: SecretRecord, audience: Audience): string | null {
@@ -252,16 +182,3 @@ function rekeyReason(secret: RotatedSecret, record: SecretRecord, audience: Audi
   const change = readerChange(record, audience);
   return change === null || change.fixed ? null : rekeyWords(change);
 }
-
-/** Somebody may be rotating it right now, and every change of the record would get in the way. */
-export const isClaimAlive = ({ pending }: SecretRecord, now: Date): boolean =>
-  pending !== null && Date.parse(pending.claim.at) + pending.claim.lease + clockSkew > now.getTime();
-
-const failureWords = (record: SecretRecord): string => {
-  const { lastError } = record.sched;
-  return lastError ? `${lastError.step} failed (${lastError.class}, ${lastError.code})` : 'failed';
-};
-
-/** The back-off of protocol §10, or a day where only a human can help. */
-export const retryAt = (record: SecretRecord, human: boolean, now: Date): string =>
-  (human ? new Date(now.getTime() + 86_400_000) : backoffUntil(record.sched.failures, now)).toISOString();

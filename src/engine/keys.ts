@@ -17,7 +17,7 @@ import { decodeTime, isValid } from 'ulid';
 import { inUse } from '../state/issued-transitions.ts';
 import type { SecretRecord } from '../state/model.ts';
 import type { IssuedKey, LastUse } from '../targets/issued.ts';
-import { clockSkew } from './decide.ts';
+import { clockSkew } from './unfinished.ts';
 import { lease } from './world.ts';
 
 export type Standing = 'in use' | 'condemned' | 'former' | 'orphan' | 'foreign' | 'unexplained';

@@ -45,6 +45,9 @@ export interface Action {
   reason: string;
 }
 
+/** Makes the actions of one secret. */
+export type Act = (verb: Verb, reason: string, more?: Partial<Action>) => Action;
+
 export interface PlanGroup {
   target: string;
   /** `mysql, db.internal:3306`; for an unknown target `no such target`. */

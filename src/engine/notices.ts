@@ -8,10 +8,10 @@ import { protectedBy } from '../state/bookkeeping.ts';
 import type { Change } from '../state/ledger.ts';
 import type { Claim, Notice, SecretRecord, State } from '../state/model.ts';
 import { type Listeners, passedOver, withNotice } from '../state/outbox.ts';
-import { nextDue } from './decide.ts';
 import type { Action, Plan, Result } from './model.ts';
 import { recordOf } from './plan.ts';
 import { isOverdue } from './schedule.ts';
+import { nextDue } from './why.ts';
 import { inWindow, nextWindowStart } from './windows.ts';
 
 type News = Pick<Notice, 'key' | 'event' | 'version' | 'facts'>;

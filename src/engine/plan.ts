@@ -6,13 +6,14 @@ import { hostsOf } from '../state/hosts.ts';
 import type { Binding, SecretRecord, State } from '../state/model.ts';
 import { gateOf } from './audience.ts';
 import { endpointChange } from './binding.ts';
-import { decide, nextDue, type Observed } from './decide.ts';
+import { decide, type Observed } from './decide.ts';
 import { withDrift } from './drift.ts';
 import { hostKey, placesOf } from './hosts.ts';
 import type { Action, Plan, PlanGroup } from './model.ts';
 import { keepApart } from './pairs.ts';
 import { adoptedLater, pausedOr, withAssent } from './restraint.ts';
 import { unsafeReasons } from './safety.ts';
+import { nextDue } from './why.ts';
 
 export interface PlanOptions {
   /** Which secrets are looked at; the others count as nowhere. */

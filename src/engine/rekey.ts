@@ -7,8 +7,8 @@ import { rekeyed, type Sealed, versionOf } from '../state/transitions.ts';
 import { currentPath, hostPointers, valuePath } from '../state/version-file.ts';
 import { readerChange } from './audience.ts';
 import { base } from './conclude.ts';
-import { isClaimAlive } from './decide.ts';
 import type { Action } from './model.ts';
+import { isClaimAlive } from './unfinished.ts';
 import type { Done } from './upkeep.ts';
 import { audienceNow, recordNamed, type World } from './world.ts';
 

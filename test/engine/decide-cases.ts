@@ -1,4 +1,5 @@
-import { clockSkew, type Observed } from '../../src/engine/decide.ts';
+import type { Observed } from '../../src/engine/decide.ts';
+import { clockSkew } from '../../src/engine/unfinished.ts';
 import type { RotatedSecret, ValueRef } from '../../src/manifests/model.ts';
 import type { SecretRecord } from '../../src/state/model.ts';
 import { day, hour, minute, schedule } from './schedules.ts';

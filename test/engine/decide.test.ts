@@ -1,8 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { declaredFor } from '../../src/engine/audience.ts';
-import { decide, nextDue, retryAt } from '../../src/engine/decide.ts';
+import { decide } from '../../src/engine/decide.ts';
 import type { Action } from '../../src/engine/model.ts';
+import { retryAt } from '../../src/engine/retry.ts';
+import { nextDue } from '../../src/engine/why.ts';
 import { beforeRotating, type Case } from './decide-cases.ts';
 import { rotating } from './decide-rotations.ts';
 import { sessions } from './decide-sessions.ts';
