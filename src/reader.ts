@@ -1,33 +1,15 @@
 /** A reader's way to values: a clone or an address, and an age identity; neither the state nor, if need be, the network. */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { preloadAge } from './age/age.ts';
 import { KeyturnError } from './errors.ts';
 import { withForeign } from './git/consume.ts';
-import { openRepository } from './git/open.ts';
-import { identityOf, projectRoot } from './here.ts';
+import { identityOf } from './here.ts';
 import type { Host } from './host.ts';
-import { hostLabel } from './manifests/hosts.ts';
 import type { Secret } from './secret.ts';
+import { fetchShelf, type Shelf } from './shelf.ts';
 import type { Identity } from './state/identity.ts';
 import type { Binding } from './state/model.ts';
-import {
-  currentPath,
-  type HostVersion,
-  hostsPath,
-  openVersion,
-  parseCurrent,
-  parseHosts,
-  valuePath,
-} from './state/version-file.ts';
-
-export interface Wanted {
-  name: string;
-  /** The promoted one where it is absent. */
-  version?: number | undefined;
-  /** Of several hosts with one value: the version that this one was left with. */
-  host?: string | undefined;
-}
+import { currentPath, openVersion, parseCurrent, valuePath } from './state/version-file.ts';
+import { chooseVersions, pointedAt, type Wanted } from './which.ts';
 
 export interface Published {
   name: string;
@@ -44,15 +26,6 @@ export interface ReadOptions {
   /** Address of a repository to read from in place of the clone around `cwd`. */
   repo?: string | undefined;
   ref?: string | undefined;
-}
-
-/** Files of one commit. */
-interface Shelf {
-  place: string;
-  /** Those among `paths` that are there. */
-  read(paths: readonly string[]): Promise<Map<string, Uint8Array>>;
-  /** Paths of the files below a folder. */
-  below(folder: string): Promise<string[]>;
 }
 
 /**
@@ -157,73 +130,13 @@ export async function glimpses(
   return { versions: await Promise.all(versions), notes };
 }
 
-/** The clone around `cwd`, whose newest commit is on its way; the promise is in an object, to be waited for later. */
-async function fetchShelf(host: Host, notes: string[]): Promise<{ shelf: Promise<Shelf> }> {
-  const root = projectRoot(host.cwd);
-  const { env, clock, random } = host;
-  // git looks around while keyturn.yaml is read, and waits for the remote while age is loaded
-  const stateRef = Promise.resolve().then(() => stateRefOf(root));
-  const repository = await openRepository(root, { stateRef, env, clock, random });
-  const revision = (await stateRef) ?? 'HEAD';
-  const fetching = repository.fetch().catch((error: unknown) => {
-    if (!(error instanceof KeyturnError)) throw error;
-    notes.push(`${error.message}; this is what the clone holds and may be out of date`);
-    return repository.commitAt(revision);
-  });
-  const shelf = fetching.then(
-    (tip): Shelf => ({
-      place: repository.place,
-      read: (paths) => repository.readFiles(tip, paths),
-      below: async (folder) => [...(await repository.list(tip, [folder])).keys()],
-    }),
-  );
-  shelf.catch(() => undefined);
-  return { shelf };
-}
-
-/** A line that may name `state`, by escapes too; a comment cannot. */
-const mayNameState = /^(?![ \t]*#).*(?:state|\\)/m;
-
-/**
- * `state.ref`, of which keyturn.yaml mostly says nothing. Then nothing else in it concerns a reader, and to parse and
- * judge it takes as long as all the rest.
- */
-async function stateRefOf(root: string): Promise<string | undefined> {
-  const text = await readFile(join(root, 'keyturn.yaml'), 'utf8').catch(() => undefined);
-  if (text !== undefined && !mayNameState.test(text)) return undefined;
-  const { loadProject } = await import('./manifests/project.ts');
-  return (await loadProject(root)).stateRef;
-}
-
 async function openAll(
   shelf: Shelf,
   wanted: readonly Wanted[],
   identity: Identity,
   notes: string[],
 ): Promise<Published[]> {
-  const unnumbered = wanted.filter(({ version }) => version === undefined);
-  const pointers = await shelf.read(unnumbered.flatMap(({ name }) => [currentPath(name), hostsPath(name)]));
-  for (const { name } of unnumbered) if (!pointers.has(currentPath(name))) await refuseFamily(shelf, name);
-  const chosen = wanted.map(({ name, version, host }) => {
-    const list = pointers.get(hostsPath(name));
-    const hosts = list && parseHosts(list, hostsPath(name));
-    if (version !== undefined) return { name, version };
-    if (host !== undefined) {
-      const { v, or } = versionAt(shelf, name, host, hosts);
-      if (or !== null)
-        notes.push(
-          `${name}: this is v${v}; ${host} may have v${or} by now, the answer to its change was lost`,
-        );
-      return { name, version: v };
-    }
-    const current = pointedAt(shelf, name, pointers.get(currentPath(name)));
-    const others = [...(hosts ?? [])]
-      .filter(([, { v, or }]) => v !== current || or !== null)
-      .map(([one, { v, or }]) => `${one} has v${v}${or === null ? '' : ` or v${or}`}`);
-    if (others.length > 0)
-      notes.push(`${name}: this is v${current}, but ${others.join(', ')}: --host HOST reads what one has`);
-    return { name, version: current };
-  });
+  const chosen = await chooseVersions(shelf, wanted, notes);
   const files = await shelf.read(chosen.map(({ name, version }) => valuePath(name, version)));
   const requireSignature = identity.trust.size > 0;
   const opened: Published[] = [];
@@ -240,36 +153,4 @@ async function openAll(
     opened.push({ name, value, fields, version, binding });
   }
   return opened;
-}
-
-/** `spec.hosts` with one value each: the name alone stands for none of them. */
-async function refuseFamily(shelf: Shelf, name: string): Promise<void> {
-  const prefix = `values/${name}/`;
-  const names = (await shelf.below(prefix.slice(0, -1))).flatMap((path) =>
-    path.startsWith(prefix) && path.endsWith('/current')
-      ? [path.slice('values/'.length, -'/current'.length)]
-      : [],
-  );
-  if (names.length === 0) return;
-  throw new KeyturnError(name, 'is several secrets', { hint: `name one: ${names.sort().join(', ')}` });
-}
-
-function versionAt(
-  shelf: Shelf,
-  name: string,
-  host: string,
-  hosts: ReadonlyMap<string, HostVersion> | undefined,
-): HostVersion {
-  const version = hosts?.get(hostLabel(host));
-  if (version !== undefined) return version;
-  throw new KeyturnError(name, `has no version for ${host} in ${shelf.place}`, {
-    hint: hosts ? `its hosts are ${[...hosts.keys()].join(', ')}` : 'it is not one value of several hosts',
-  });
-}
-
-function pointedAt(shelf: Shelf, name: string, pointer: Uint8Array | undefined): number {
-  if (pointer) return parseCurrent(pointer, currentPath(name));
-  throw new KeyturnError(name, `has no version in ${shelf.place}`, {
-    hint: 'keyturn list shows what there is; keyturn apply makes the first version; --ref names another branch',
-  });
 }

@@ -41,6 +41,8 @@ const rooms = [
       'src/here.ts',
       'src/start.ts',
       'src/run.ts',
+      'src/shelf.ts',
+      'src/which.ts',
       'src/reader.ts',
       'src/review.ts',
       'src/register.ts',

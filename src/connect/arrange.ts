@@ -7,13 +7,14 @@ import type { Access } from '../manifests/access.ts';
 import { hostLabel } from '../manifests/hosts.ts';
 import { loadManifests } from '../manifests/load.ts';
 import type { Login, RotatedSecret, Target } from '../manifests/model.ts';
-import { type Published, readPublished, type Wanted } from '../reader.ts';
+import { type Published, readPublished } from '../reader.ts';
 import { Secret } from '../secret.ts';
 import { placeOf } from '../state/hosts.ts';
 import { resolveValue } from '../state/values.ts';
 import type { Credentials } from '../targets/driver.ts';
 import { driverOf } from '../targets/registry.ts';
 import type { Keyring } from '../targets/session.ts';
+import type { Wanted } from '../which.ts';
 
 export interface Arranged {
   root: string;
