@@ -115,4 +115,4 @@ it('lets nobody read what does not work, says no stack trace, and ends well', as
       await azure.stop();
     }
   });
-}, 400_000);
+}, 900_000);

@@ -93,7 +93,7 @@ describe('a tenant that lies', () => {
       const believed = [preflight, issue, userPreflight, set, read, renew].map(({ r }) => r);
       for (const r of ['ready', 'issued', 'applied', 'read', 'renewed']) expect(believed).not.toContain(r);
     });
-  }, 300_000);
+  }, 900_000);
 
   it('behind a login that is true: nothing comes of it', async () => {
     await eachTenant(20, async (tenant, _, dice) => {
@@ -106,7 +106,7 @@ describe('a tenant that lies', () => {
       const believed = [said.preflight, said.issue, said.userPreflight, said.read].map(({ r }) => r);
       for (const r of ['ready', 'issued', 'read']) expect(believed).not.toContain(r);
     });
-  }, 300_000);
+  }, 900_000);
 
   it('in a word of what is true: nothing wrong is believed, nothing goes elsewhere', async () => {
     await eachTenant(40, async (tenant, azure, dice) => {
@@ -118,7 +118,7 @@ describe('a tenant that lies', () => {
       const groupless = dice.below(2) === 0;
       judge(await interrogate({ ...tenant, groupless }), tenant);
     });
-  }, 300_000);
+  }, 900_000);
 
   it.each([301, 302, 303, 307, 308])(
     'and sends on (%i): no token, password or key follows',
