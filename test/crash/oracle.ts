@@ -1,8 +1,8 @@
 /** What must hold of a secret at any instant, whoever has just died. */
 import pLimit from 'p-limit';
+import { promotedVersions } from '../../src/reader.ts';
 import { openSession } from '../../src/run.ts';
 import type { SecretRecord } from '../../src/state/model.ts';
-import { currentPath, parseCurrent } from '../../src/state/version-file.ts';
 import type { DatabaseServer } from '../servers/server.ts';
 import { held, logsIn } from './databases.ts';
 import type { Machine, World } from './world.ts';
@@ -18,10 +18,12 @@ export interface Seen {
 /** Everything recorded at the remote's tip, by secret name; each value is taught to the canary. */
 export async function recorded(world: World, observer: Machine): Promise<Map<string, Seen>> {
   const { ledger } = await openSession(world.host(observer), {});
+  const records = Object.values(ledger.state.records);
+  const names = records.map(({ name }) => name);
+  const pointers = await promotedVersions(world.host(observer), names);
   const limit = pLimit(4);
-  const paths = new Set(ledger.paths('values'));
   const all = await Promise.all(
-    Object.values(ledger.state.records).map(async (record): Promise<[string, Seen]> => {
+    records.map(async (record): Promise<[string, Seen]> => {
       const versions = await Promise.all(
         Object.entries(record.versions).map(([v, { username }]) =>
           limit(async () => {
@@ -31,8 +33,7 @@ export async function recorded(world: World, observer: Machine): Promise<Map<str
           }),
         ),
       );
-      const path = currentPath(record.name);
-      const pointer = paths.has(path) ? parseCurrent(await ledger.readFile(path), path) : null;
+      const pointer = pointers.get(record.name) ?? null;
       return [record.name, { record, values: new Map(versions), pointer }];
     }),
   );
