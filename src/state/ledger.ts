@@ -148,8 +148,13 @@ export class Ledger {
 
   async #valueAt(path: string): Promise<string | undefined> {
     if (!path.startsWith('values/')) return undefined;
-    this.#values ??= listValues(this.#options.repository, this.#tip);
-    return (await this.#values).get(path);
+    const values = this.#values ?? listValues(this.#options.repository, this.#tip);
+    this.#values = values;
+    // no answer is asked for again, not remembered
+    values.catch(() => {
+      if (this.#values === values) this.#values = undefined;
+    });
+    return (await values).get(path);
   }
 
   /** Sessions that files of the tip tell of, oldest first. */

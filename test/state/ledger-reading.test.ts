@@ -2,6 +2,7 @@
 import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { KeyturnError } from '../../src/errors.ts';
 import { Secret } from '../../src/secret.ts';
 import { Ledger } from '../../src/state/ledger.ts';
 import { valuePath } from '../../src/state/version-file.ts';
@@ -30,6 +31,30 @@ describe('a version', () => {
     const missing = await refusal(async () => (await ledger()).readVersion(b, 1));
     expect(missing).toMatchObject({ exit: 3 });
     expect(words(missing)).toContain('values/prod/B/1.age: is not in');
+  });
+
+  test('is looked for again after git could not tell', async () => {
+    const a = await withValue(await ledger(), 'A', 'the-value-of-a');
+    const repository = await world.open(world.clone(remote, 'unsteady'));
+    let failures = 1;
+    const unsteady: typeof repository = {
+      ...repository,
+      list: (tip, folders) =>
+        folders.includes('values') && failures-- > 0
+          ? Promise.reject(new KeyturnError('git', 'did not answer in time'))
+          : repository.list(tip, folders),
+    };
+    const one = await Ledger.open({
+      repository: unsteady,
+      identity: ci.identity,
+      recipients: [ci.recipient],
+      clock: testClock(),
+      random: (n: number) => new Uint8Array(n),
+      ulid: () => 'X',
+      runner: 'x',
+    });
+    expect(words(await refusal(() => one.readVersion(a, 1)))).toContain('did not answer');
+    expect((await one.readVersion(a, 1)).value.reveal()).toBe('the-value-of-a');
   });
 
   test('is sealed to the given recipients, each once, and says so', async () => {
