@@ -97,9 +97,14 @@ function endOf(json: Buffer, from: number): number {
   return json.length;
 }
 
+/** What one part says; undefined where its spelling is another than ours: whether the whole is JSON, the whole tells. */
 function partOf(text: string): unknown {
-  const value: unknown = JSON.parse(text);
-  return isCanonical(value, text) ? value : undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    return isCanonical(value, text) ? value : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /**

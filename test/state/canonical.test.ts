@@ -44,6 +44,13 @@ describe('canonical JSON', () => {
     );
   });
 
+  it('is told from white space in what is empty', () => {
+    for (const text of ['{"a":{\n},"put":{},"zz":', '{"a":{},"put":{ },"zz":', '{ "a":1,"zz":']) {
+      const whole = `${text}${JSON.stringify(filler)}}`;
+      expect(read(whole)).toEqual({ value: JSON.parse(whole), canonical: false });
+    }
+  });
+
   it('is told from every other spelling, wherever a large text was changed', () => {
     const characters = [
       '"',
