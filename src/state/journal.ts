@@ -33,8 +33,13 @@ export interface JournalChange {
   drop: string[];
 }
 
-/** Segments after which the next push writes a snapshot. */
-const longestTail = 64;
+/**
+ * A tail beyond these is replaced by a snapshot with the next push. Each snapshot says again what every record says, so
+ * the longer they are put off the less a rotation adds to git; and every run opens the whole tail, some hundredths of a
+ * second for each hundred segments of a few changes.
+ */
+const longestTail = 256;
+const largestTail = (snapshotBytes: number): number => Math.max(4 * snapshotBytes, 64 * 1024);
 const lastSerial = 99_999_999;
 
 /** `state/00000041.age`. */
@@ -112,7 +117,7 @@ export async function append(
     readers.join() !== tail.readers.join() ||
     state.serial === 0 ||
     tail.count > longestTail ||
-    tail.bytes > tail.snapshotBytes;
+    tail.bytes > largestTail(tail.snapshotBytes);
   const draft: Segment = {
     fmt: 1,
     purpose: 'state',

@@ -31,29 +31,49 @@ export function editsBetween(before: object, after: object, path: readonly strin
     if (!Object.hasOwn(is, name)) return [[at]];
     const [from, to] = [was[name], is[name]];
     if (!Object.hasOwn(was, name)) return [[at, to]];
-    if (from === to) return [];
-    if (isObject(from) && isObject(to)) return editsBetween(from, to, at);
-    if (!Array.isArray(from) || !Array.isArray(to)) return [[at, to]];
-    return canonicalize(from) === canonicalize(to) ? [] : [[at, to]];
+    if (isObject(from) && isObject(to)) return from === to ? [] : editsBetween(from, to, at);
+    return isReplacement(from, to) ? [[at, to]] : [];
   });
 }
 
 /** What `edits` make of `record`, which stays as it is. Null where they are not the ones that `editsBetween` finds. */
 export function edited(record: object, edits: readonly Edit[]): object | null {
   let after: Fields | null = record as Fields;
-  for (const edit of edits) after = after && withEdit(after, edit[0], edit);
-  return after && canonicalize(editsBetween(record, after)) === canonicalize(edits) ? after : null;
+  let before: readonly string[] | undefined;
+  for (const edit of edits) {
+    const [path] = edit;
+    if (before !== undefined && !follows(path, before)) return null;
+    before = path;
+    after = withEdit(after, path, edit, 0);
+    if (after === null) return null;
+  }
+  return after;
 }
 
-function withEdit(fields: Fields, [name, ...inner]: readonly string[], edit: Edit): Fields | null {
+/** Whether one path sorts after another, and does not begin with it: nobody edits inside of what was just replaced. */
+function follows(path: readonly string[], before: readonly string[]): boolean {
+  const at = before.findIndex((name, index) => name !== path[index]);
+  const [name, former] = [path[at], before[at]];
+  return name !== undefined && former !== undefined && name > former;
+}
+
+function withEdit(fields: Fields, path: readonly string[], edit: Edit, depth: number): Fields | null {
+  const name = path[depth];
   if (name === undefined) return null;
-  if (inner.length > 0) {
-    const within = Object.hasOwn(fields, name) ? fields[name] : undefined;
-    const after = isObject(within) ? withEdit(within, inner, edit) : null;
+  const known = Object.hasOwn(fields, name);
+  const is = known ? fields[name] : undefined;
+  if (depth + 1 < path.length) {
+    const after = isObject(is) ? withEdit(is, path, edit, depth + 1) : null;
     return after && { ...fields, [name]: after };
   }
-  if (edit.length === 2) return { ...fields, [name]: edit[1] };
-  return Object.fromEntries(Object.entries(fields).filter(([key]) => key !== name));
+  if (edit.length === 2) return known && !isReplacement(is, edit[1]) ? null : { ...fields, [name]: edit[1] };
+  return known ? Object.fromEntries(Object.entries(fields).filter(([key]) => key !== name)) : null;
+}
+
+/** Whether `to` differs from `from` as a whole; of two objects, what is in them is edited. */
+function isReplacement(from: unknown, to: unknown): boolean {
+  if (Array.isArray(from) && Array.isArray(to)) return canonicalize(from) !== canonicalize(to);
+  return from !== to && !(isObject(from) && isObject(to));
 }
 
 const isPath = (value: unknown): boolean =>

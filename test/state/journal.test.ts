@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fingerprint } from '../../src/age/fingerprint.ts';
@@ -83,41 +84,53 @@ describe('fold and append', () => {
     expect(next.state.records.A?.sched.failures).toBe(0);
   });
 
-  it('writes a snapshot after 64 segments and one more, and removes the tail', async () => {
+  it('writes a snapshot after 256 segments and one more, and removes the tail', async () => {
     const files: Files = new Map();
-    const noise = Array.from({ length: 700 }, (_, index) =>
+    const noise = Array.from({ length: 1000 }, (_, index) =>
       record(`B${index}`, { specDigest: digest(Buffer.from(`${index}`)) }),
     );
     let folded = await push(files, await empty(), { put: noise });
-    for (let index = 1; index <= 65; index += 1) {
+    for (let index = 1; index <= 257; index += 1) {
       folded = await push(files, folded, {});
       expect(folded.tail.count).toBe(index);
     }
-    expect(folded.tail.bytes).toBeLessThan(folded.tail.snapshotBytes);
-    expect(files.size).toBe(66);
+    expect(folded.tail.bytes).toBeLessThan(4 * folded.tail.snapshotBytes);
+    expect(files.size).toBe(258);
     folded = await push(files, folded, { put: [record('NEW')] });
-    expect([...files.keys()]).toEqual([segmentPath(67)]);
-    expect(folded.tail).toMatchObject({ count: 0, bytes: 0, paths: [segmentPath(67)] });
+    expect([...files.keys()]).toEqual([segmentPath(259)]);
+    expect(folded.tail).toMatchObject({ count: 0, bytes: 0, paths: [segmentPath(259)] });
     const again = await fold(files, ci.identity);
     expect(again).toEqual(folded);
-    expect(Object.keys(again.state.records)).toHaveLength(701);
+    expect(Object.keys(again.state.records)).toHaveLength(noise.length + 1);
   });
 
-  it('writes a snapshot when the tail outweighs the last one, or for new recipients', async () => {
+  it.each([
+    ['four times the snapshot', 24_000],
+    ['64 KiB, where the snapshot is a small one', 1_000],
+  ])('writes a snapshot when the tail outweighs %s', async (_, size) => {
     const files: Files = new Map();
-    let folded = await push(files, await empty(), { put: [record('A')] });
+    const noise = (bytes: number): string => randomBytes(bytes).toString('hex');
+    let folded = await push(files, await empty(), {
+      put: [record('A'), record('B', { target: noise(size) })],
+    });
     const counts: number[] = [];
-    for (let index = 0; index < 6; index += 1) {
-      const outweighs = folded.tail.bytes > folded.tail.snapshotBytes;
-      folded = await push(files, folded, { put: [record('A', { target: `t${index}` })] });
+    for (let index = 0; index < 16; index += 1) {
+      const { bytes, snapshotBytes } = folded.tail;
+      const outweighs = bytes > 4 * snapshotBytes && bytes > 64 * 1024;
+      folded = await push(files, folded, { put: [record('A', { target: noise(8_000) })] });
       expect(folded.tail.count === 0).toBe(outweighs);
       counts.push(folded.tail.count);
     }
     expect(counts).toContain(0);
+    expect(Math.max(...counts)).toBeGreaterThan(5);
+  });
+
+  it('writes a snapshot for new recipients', async () => {
+    const { files, folded } = await journal(2);
     const planner = await reader([ci]);
-    folded = await push(files, folded, {}, { recipients: [ci.recipient, planner.recipient] });
+    const next = await push(files, folded, {}, { recipients: [ci.recipient, planner.recipient] });
     expect(files.size).toBe(1);
-    expect(await fold(files, planner.identity)).toEqual(folded);
+    expect(await fold(files, planner.identity)).toEqual(next);
   });
 
   it('grows with the change, not with what exists', async () => {

@@ -38,6 +38,45 @@ describe('edits', () => {
     );
   });
 
+  it('are refused in any other form: other orders, edits inside of edits, of what is not there or is so already', () => {
+    const path = fc.array(fc.constantFrom('a', 'b', 'c', '__proto__'), { minLength: 1, maxLength: 3 });
+    const value = fc.oneof(fc.constantFrom(0, 1, null), fc.constant([1]), objects.map(plain));
+    const edit = fc.oneof(fc.tuple(path), fc.tuple(path, value)) as fc.Arbitrary<Edit>;
+    let taken = 0;
+    fc.assert(
+      fc.property(objects, fc.array(edit, { minLength: 1, maxLength: 3 }), (one, edits) => {
+        const before = plain(one);
+        const after = edited(before, edits);
+        if (after === null) return;
+        taken += 1;
+        expect(editsBetween(before, after)).toEqual(edits);
+      }),
+      { numRuns: 3_000 },
+    );
+    expect(taken).toBeGreaterThan(100);
+    const before = { a: { b: 1, c: [1] }, d: 0 };
+    const refused: Edit[][] = [
+      [
+        [['d'], 1],
+        [['a', 'b'], 2],
+      ],
+      [
+        [['a', 'b'], 2],
+        [['a', 'b'], 3],
+      ],
+      [
+        [['a'], 1],
+        [['a', 'b'], 2],
+      ],
+      [[['a', 'b'], 1]],
+      [[['a', 'c'], [1]]],
+      [[['a'], { b: 2, c: [1] }]],
+      [[['e']]],
+      [[['d', 'x'], 1]],
+    ];
+    for (const edits of refused) expect(edited(before, edits), JSON.stringify(edits)).toBeNull();
+  });
+
   it('go as deep as both sides are objects, and replace lists whole', () => {
     const before = { a: { b: { c: 1, d: [1, 2] }, e: null }, f: 'x', g: {} };
     const after = { a: { b: { c: 1, d: [1] }, e: {} }, g: {}, h: null };
