@@ -1,7 +1,6 @@
 /** One run, read top to bottom: load, fetch, plan, apply, publish. Commands call it; it prints nothing. */
 import { join } from 'node:path';
 import picomatch from 'picomatch';
-import { ulid } from 'ulid';
 import { apply } from './engine/apply.ts';
 import { boundTo } from './engine/binding.ts';
 import type { Observed } from './engine/decide.ts';
@@ -46,7 +45,7 @@ export async function openSession(
   host: Host,
   options: StartOptions & { emit?: (event: Event) => void },
 ): Promise<Session> {
-  const { root, manifests, identity, repository, ledger, owner } = await start(host, options);
+  const { root, manifests, identity, repository, ledger, ulid, owner } = await start(host, options);
   await refuseRollback(host, ledger, repository);
   const desired = withOrphans(manifests, ledger.state);
   const requests = await readRequests(ledger);
@@ -59,7 +58,7 @@ export async function openSession(
     ledger,
     clock: host.clock,
     random: host.random,
-    ulid: () => ulid(host.clock.now().getTime()),
+    ulid,
     driver: driverOf,
     authenticate: (how) =>
       how === 'github'

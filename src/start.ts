@@ -1,9 +1,9 @@
 /** What a session starts from: the manifests here and the state at the remote, read side by side. */
-import { ulid } from 'ulid';
 import { preloadAge } from './age/age.ts';
 import { type GitRepository, openRepository } from './git/open.ts';
 import { identityOf, projectRoot } from './here.ts';
 import type { Host } from './host.ts';
+import { idsOf } from './ids.ts';
 import { loadManifests } from './manifests/load.ts';
 import type { Desired } from './manifests/model.ts';
 import { loadProject } from './manifests/project.ts';
@@ -22,6 +22,7 @@ interface Remote {
   identity: Identity;
   repository: GitRepository;
   ledger: Ledger;
+  ulid: () => string;
 }
 
 /**
@@ -71,6 +72,7 @@ async function readRemote(
   const repository = await opening;
   // once git is on its way to the remote
   setImmediate(preloadAge);
+  const ulid = idsOf(host.clock);
   const ledger = await Ledger.open({
     repository,
     identity,
@@ -78,11 +80,11 @@ async function readRemote(
     admits: approving === true ? 'all' : project.trust === 'signed' ? 'known' : 'as recorded',
     clock: host.clock,
     random: host.random,
-    ulid: () => ulid(host.clock.now().getTime()),
+    ulid,
     runner: of.owner.runner,
     announce: (next) => {
       steps = next;
     },
   });
-  return { identity, repository, ledger };
+  return { identity, repository, ledger, ulid };
 }

@@ -17,7 +17,7 @@ const rooms = [
     [
       'src/secret.ts',
       'src/share.ts',
-      'src/share.ts',
+      'src/ids.ts',
       'src/redact.ts',
       'src/errors.ts',
       'src/clock.ts',
