@@ -8,8 +8,9 @@ import { type RotatedSecret, reconcilerName } from '../src/manifests/model.ts';
 import { parseIdentity } from '../src/state/identity.ts';
 import { append, fold } from '../src/state/journal.ts';
 import type { SecretRecord } from '../src/state/model.ts';
+import { currentPath, formatCurrent } from '../src/state/pointers.ts';
 import { newRecord } from '../src/state/transitions.ts';
-import { currentPath, formatCurrent, sealVersion, valuePath } from '../src/state/version-file.ts';
+import { sealVersion, valuePath } from '../src/state/version-file.ts';
 import { driverOf } from '../src/targets/registry.ts';
 import type { Project } from './project.ts';
 

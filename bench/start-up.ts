@@ -8,7 +8,7 @@ import { recordAll } from './recorded.ts';
 const bareGet = `import { execFileSync } from 'node:child_process';
 const git = (...args) => execFileSync('git', args, { maxBuffer: 1e9 });
 git('fetch', '--quiet', 'origin', 'main');
-git('cat-file', 'blob', 'FETCH_HEAD:values/bench/group-0/account-0/current');
+git('cat-file', 'blob', 'FETCH_HEAD:values/bench/group-0/account-0@current');
 git('cat-file', 'blob', 'FETCH_HEAD:values/bench/group-0/account-0/1.age');
 `;
 

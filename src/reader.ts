@@ -8,7 +8,8 @@ import type { Secret } from './secret.ts';
 import { fetchShelf, type Shelf } from './shelf.ts';
 import type { Identity } from './state/identity.ts';
 import type { Binding } from './state/model.ts';
-import { currentPath, openVersion, parseCurrent, valuePath } from './state/version-file.ts';
+import { currentPath, parseCurrent, readPointers } from './state/pointers.ts';
+import { openVersion, valuePath } from './state/version-file.ts';
 import { chooseVersions, pointedAt, type Wanted } from './which.ts';
 
 export interface Published {
@@ -68,7 +69,8 @@ export async function readPublished(
 /** The promoted versions of every secret that anything was published of, by name; no identity is needed. */
 export async function promotedVersions(host: Host, names: readonly string[]): Promise<Map<string, number>> {
   const { shelf } = await fetchShelf(host, []);
-  const pointers = await (await shelf).read(names.map(currentPath));
+  const { read } = await shelf;
+  const pointers = await readPointers(read, names.map(currentPath));
   return new Map(
     names.flatMap((name) => {
       const path = currentPath(name);
@@ -103,8 +105,9 @@ export async function glimpses(
     const v = Number(/\/([1-9]\d*)\.age$/.exec(path)?.[1] ?? 0);
     return v > 0 && path === valuePath(name, v) ? [v] : [];
   });
-  const files = await shelf.read([currentPath(name), ...numbers.map((v) => valuePath(name, v))]);
-  const pointer = pointedAt(shelf, name, files.get(currentPath(name)));
+  const pointers = await readPointers(shelf.read, [currentPath(name)]);
+  const pointer = pointedAt(shelf, name, pointers.get(currentPath(name)));
+  const files = await shelf.read(numbers.map((v) => valuePath(name, v)));
   const requireSignature = identity.trust.size > 0;
   const versions = numbers
     .sort((a, b) => b - a)

@@ -10,9 +10,9 @@ import type { Host } from './host.ts';
 export interface Shelf {
   place: string;
   /** Those among `paths` that are there. */
-  read(paths: readonly string[]): Promise<Map<string, Uint8Array>>;
+  read: (paths: readonly string[]) => Promise<Map<string, Uint8Array>>;
   /** Paths of the files below a folder. */
-  below(folder: string): Promise<string[]>;
+  below: (folder: string) => Promise<string[]>;
 }
 
 /** The clone around `cwd`, whose newest commit is on its way; the promise is in an object, to be waited for later. */

@@ -2,7 +2,15 @@
 import { KeyturnError } from './errors.ts';
 import { hostLabel } from './manifests/hosts.ts';
 import type { Shelf } from './shelf.ts';
-import { currentPath, type HostVersion, hostsPath, parseCurrent, parseHosts } from './state/version-file.ts';
+import {
+  currentPath,
+  type HostVersion,
+  hostsPath,
+  parseCurrent,
+  parseHosts,
+  pointedTo,
+  readPointers,
+} from './state/pointers.ts';
 
 export interface Wanted {
   name: string;
@@ -19,7 +27,8 @@ export async function chooseVersions(
   notes: string[],
 ): Promise<{ name: string; version: number }[]> {
   const unnumbered = wanted.filter(({ version }) => version === undefined);
-  const pointers = await shelf.read(unnumbered.flatMap(({ name }) => [currentPath(name), hostsPath(name)]));
+  const paths = unnumbered.flatMap(({ name }) => [currentPath(name), hostsPath(name)]);
+  const pointers = await readPointers(shelf.read, paths);
   for (const { name } of unnumbered) if (!pointers.has(currentPath(name))) await refuseFamily(shelf, name);
   return wanted.map(({ name, version, host }) => {
     const list = pointers.get(hostsPath(name));
@@ -46,11 +55,8 @@ export async function chooseVersions(
 /** `spec.hosts` with one value each: the name alone stands for none of them. */
 async function refuseFamily(shelf: Shelf, name: string): Promise<void> {
   const prefix = `values/${name}/`;
-  const names = (await shelf.below(prefix.slice(0, -1))).flatMap((path) =>
-    path.startsWith(prefix) && path.endsWith('/current')
-      ? [path.slice('values/'.length, -'/current'.length)]
-      : [],
-  );
+  const below = (await shelf.below(prefix.slice(0, -1))).filter((path) => path.startsWith(prefix));
+  const names = below.flatMap((path) => pointedTo(path) ?? []);
   if (names.length === 0) return;
   throw new KeyturnError(name, 'is several secrets', { hint: `name one: ${names.sort().join(', ')}` });
 }

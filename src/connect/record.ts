@@ -6,6 +6,7 @@ import type { Clock } from '../clock.ts';
 import { KeyturnError } from '../errors.ts';
 import type { Tip } from '../git/contract.ts';
 import type { GitRepository } from '../git/open.ts';
+import { currentPath, parseCurrent, readPointers } from '../state/pointers.ts';
 import {
   endOf,
   readSessions,
@@ -14,7 +15,6 @@ import {
   sessionLease,
   sessionWrite,
 } from '../state/sessions.ts';
-import { currentPath, parseCurrent } from '../state/version-file.ts';
 
 /** Pushes that may come first before somebody is asked to try again. */
 const tries = 8;
@@ -138,8 +138,6 @@ async function refuseBusy(repository: GitRepository, tip: Tip, mine: SessionFile
 
 async function currentAt(repository: GitRepository, tip: Tip, secret: string): Promise<number | null> {
   const path = currentPath(secret);
-  const oid = (await repository.list(tip, [path])).get(path);
-  if (oid === undefined) return null;
-  const bytes = (await repository.read([oid])).get(oid);
+  const bytes = (await readPointers((paths) => repository.readFiles(tip, paths), [path])).get(path);
   return bytes === undefined ? null : parseCurrent(bytes, path);
 }

@@ -2,7 +2,7 @@
 import { hostMissed, hostsOf, hostsSettled, hostTook, hostUntouched, lacking } from '../state/hosts.ts';
 import type { Ledger } from '../state/ledger.ts';
 import type { Health, HostRecord, SecretRecord } from '../state/model.ts';
-import { hostPointers } from '../state/version-file.ts';
+import { hostPointers } from '../state/pointers.ts';
 import type { Keep, Outcome, Verified } from './attempt.ts';
 import { type Conclusion, conclude } from './conclude.ts';
 import { progress } from './hosts.ts';

@@ -2,7 +2,8 @@
 import type { Desired, RotatedSecret, Target } from '../manifests/model.ts';
 import type { Change } from '../state/ledger.ts';
 import type { SecretRecord } from '../state/model.ts';
-import { currentPath, hostPointers, valuePath } from '../state/version-file.ts';
+import { currentPath, hostPointers } from '../state/pointers.ts';
+import { valuePath } from '../state/version-file.ts';
 import type { Credentials } from '../targets/driver.ts';
 import type { IssuedDriver } from '../targets/issued.ts';
 import type { SlotDriver } from '../targets/slots.ts';

@@ -2,9 +2,10 @@
 import type { Desired, RotatedSecret } from '../manifests/model.ts';
 import type { Change } from '../state/ledger.ts';
 import type { SecretRecord } from '../state/model.ts';
+import { currentPath, hostPointers } from '../state/pointers.ts';
 import { isReconciler, knownBy, named } from '../state/readers.ts';
 import { rekeyed, type Sealed, versionOf } from '../state/transitions.ts';
-import { currentPath, hostPointers, valuePath } from '../state/version-file.ts';
+import { valuePath } from '../state/version-file.ts';
 import { readerChange } from './audience.ts';
 import { base } from './conclude.ts';
 import type { Action } from './model.ts';

@@ -8,7 +8,7 @@ import { KeyturnError } from '../errors.ts';
 import type { Write } from '../git/contract.ts';
 import type { Identity } from './identity.ts';
 import type { SecretRecord, State } from './model.ts';
-import { digest, misplaced, seal, tampered } from './sealed.ts';
+import { digest, type Format, misplaced, newest, seal, tampered } from './sealed.ts';
 import { changes, openSegment, type Segment, segmentProblem, step } from './segment.ts';
 import type { Signer } from './signing.ts';
 
@@ -20,6 +20,8 @@ export interface Folded {
     /** Sizes of the segments together. */
     bytes: number;
     snapshotBytes: number;
+    /** Of the newest file; 0 where there is none. */
+    fmt: Format | 0;
     /** Fingerprints that the newest file is sealed to. */
     readers: string[];
     /** Oldest first, the snapshot included. */
@@ -119,12 +121,12 @@ export async function append(
     tail.count > longestTail ||
     tail.bytes > largestTail(tail.snapshotBytes);
   const draft: Segment = {
-    fmt: 1,
+    fmt: newest,
     purpose: 'state',
     repo: state.serial === 0 ? options.newRepo() : state.repo,
     serial,
     prev: state.head,
-    kind: 'segment',
+    kind: 'snapshot',
     at: at.toISOString(),
     by,
     readers,
@@ -135,10 +137,10 @@ export async function append(
     change.put.length === Object.keys(draft.put).length ? segmentProblem(draft, 'segment') : 'segment.put';
   if (wrong !== null) throw new Error(`append of a malformed change: ${wrong}`);
   const records = new Map(Object.entries(state.records));
-  const segment: Segment = { ...draft, fmt: 2, ...changes(records, change.put) };
+  const segment: Segment = { ...draft, kind: 'segment', ...changes(records, change.put) };
   step(records, segment, segmentPath(serial));
   const all = sorted(records);
-  const contents: Segment = isSnapshot ? { ...draft, kind: 'snapshot', put: all, drop: [] } : segment;
+  const contents: Segment = isSnapshot ? { ...draft, put: all, drop: [] } : segment;
   const bytes = await seal({ ...contents }, { recipients, signer });
   const path = segmentPath(serial);
   const removed = isSnapshot ? tail.paths.map((old) => ({ path: old, bytes: null })) : [];
@@ -151,16 +153,16 @@ export async function append(
   };
 }
 
-const emptyTail: Folded['tail'] = { count: 0, bytes: 0, snapshotBytes: 0, readers: [], paths: [] };
+const emptyTail: Folded['tail'] = { count: 0, bytes: 0, snapshotBytes: 0, fmt: 0, readers: [], paths: [] };
 
 function longer(
   tail: Folded['tail'],
-  { kind, readers }: Pick<Segment, 'kind' | 'readers'>,
+  { kind, fmt, readers }: Pick<Segment, 'kind' | 'fmt' | 'readers'>,
   path: string,
   size: number,
 ): Folded['tail'] {
-  if (kind === 'snapshot') return { count: 0, bytes: 0, snapshotBytes: size, readers, paths: [path] };
-  return { ...tail, count: tail.count + 1, bytes: tail.bytes + size, paths: [...tail.paths, path] };
+  if (kind === 'snapshot') return { count: 0, bytes: 0, snapshotBytes: size, fmt, readers, paths: [path] };
+  return { ...tail, count: tail.count + 1, bytes: tail.bytes + size, fmt, paths: [...tail.paths, path] };
 }
 
 function journalNames(paths: string[]): { path: string; serial: number }[] {

@@ -14,10 +14,12 @@ import { byName } from './by-name.ts';
 import { type Identity, writerOf } from './identity.ts';
 import { append, type Folded, fold } from './journal.ts';
 import type { SecretRecord, State } from './model.ts';
+import { currentPath, formatCurrent, pointersMoved } from './pointers.ts';
+import { newest } from './sealed.ts';
 import { refuseForeign, refuseUnissued, sealed } from './sealing.ts';
 import { readSessions, type SessionFile, sessionFolder } from './sessions.ts';
 import { bytesOf, listTip, listValues, readTip } from './tip.ts';
-import { currentPath, formatCurrent, openVersion, valuePath } from './version-file.ts';
+import { openVersion, valuePath } from './version-file.ts';
 
 export interface Change {
   uid: string;
@@ -248,7 +250,9 @@ export class Ledger {
           newRepo: () => mine,
         },
       );
-      const all = [...kept.flatMap((change) => change.writes), ...extra, ...writes];
+      const moved = this.#folded.tail.fmt < newest ? pointersMoved(Object.values(this.state.records)) : [];
+      const each = [...moved, ...kept.flatMap((change) => change.writes), ...extra, ...writes];
+      const all = [...new Map(each.map((write) => [write.path, write])).values()];
       const startedAt = clock.monotonic();
       const outcome = await repository.publish({
         base: this.#tip,

@@ -15,10 +15,11 @@ import { domain, isKid, isSignedBy, type Signer } from './signing.ts';
 
 /**
  * Formats that this version reads. New in the second: segments of the journal with edits, a signature in one string,
- * and files of versions with fewer bytes, which are the only ones that say no purpose.
+ * and files of versions with fewer bytes, which are the only ones that say no purpose. New in the third: where the
+ * pointers of readers stand (`pointers.ts`), and even fewer bytes of a version.
  */
-export type Format = 1 | 2;
-const newest = 2;
+export type Format = 1 | 2 | 3;
+export const newest = 3;
 
 /** Bytes of an encrypted file. */
 const sizeLimit = 64 * 1024 * 1024;
@@ -54,7 +55,7 @@ const isCompressed = (purpose: unknown): boolean => purpose === 'state';
 
 /**
  * Signs and encrypts. State is gzipped (`age -d f | gunzip`), everything else plain (`age -d f | jq -r .value`). Of a
- * version of format 2 the length of the value is hidden, as `padding` says.
+ * version of format 2 and later the length of the value is hidden, as `padding` says.
  */
 export async function seal(
   contents: Contents,
@@ -128,20 +129,21 @@ export function misplaced(place: string, what: string): KeyturnError {
   });
 }
 
-/** What stands in the file: only a version of format 2 says no purpose. */
+/** What stands in the file: only a version of format 2 and later says no purpose. */
 function spelled({ purpose, ...rest }: Contents): Record<string, unknown> {
-  return purpose === 'version' && rest.fmt === 2 ? rest : { purpose, ...rest };
+  return purpose === 'version' && isBrief(rest.fmt) ? rest : { purpose, ...rest };
 }
 
-const bucket = 64;
+const isBrief = (fmt: unknown): boolean => fmt === 2 || fmt === 3;
 
 /**
- * How many spaces follow the JSON of a version of format 2: as many as the value, spelled in JSON, lacks to the next
- * multiple of 64 bytes, and to 64 at least. Whoever sees how large the file is learns that multiple and no more of the
+ * How many spaces follow the JSON of a version: as many as the value, spelled in JSON, lacks to the next multiple of
+ * 32 bytes, and to 32 at least; of format 2 64, and of the first none. Whoever sees how large the file is learns that multiple and no more of the
  * value; everything else in there is public.
  */
 function padding({ purpose, fmt, value }: Record<string, unknown>): number {
-  if (purpose !== 'version' || fmt !== 2) return 0;
+  if (purpose !== 'version' || !isBrief(fmt)) return 0;
+  const bucket = fmt === 2 ? 64 : 32;
   const length = utf8(value).length - '""'.length;
   return Math.max(bucket, Math.ceil(length / bucket) * bucket) - length;
 }
@@ -229,9 +231,9 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const isEnvelope = (value: Record<string, unknown>): value is Envelope =>
-  (value.fmt === 1 || value.fmt === 2) &&
+  (value.fmt === 1 || isBrief(value.fmt)) &&
   (value.purpose === 'state' || value.purpose === 'version' || value.purpose === 'spool') &&
-  (typeof value.repo === 'string') !== (value.purpose === 'version' && value.fmt === 2);
+  (typeof value.repo === 'string') !== (value.purpose === 'version' && isBrief(value.fmt));
 
 const signatureText = (kid: string, bytes: Uint8Array, fmt: unknown): unknown => {
   const base64 = (of: 'base64' | 'base64url'): string => Buffer.from(bytes).toString(of);

@@ -8,7 +8,7 @@ import { type Format, open } from './sealed.ts';
 import { listOf, mapOf, objectOf, oneOf, text, whole } from './shape.ts';
 
 export interface Segment {
-  /** 2 exactly where there is a `patch`. */
+  /** From 2 on a segment has a `patch`; from 3 on the pointers of readers stand beside the folders of values. */
   fmt: Format;
   purpose: 'state';
   repo: string;
@@ -49,8 +49,8 @@ export function segmentProblem(value: unknown, at: string): string | null {
   const wrong = fields(value, at);
   if (wrong !== null) return wrong;
   const { fmt, kind, put, patch = {}, drop } = value as Segment;
-  if ('patch' in (value as Segment) !== (fmt === 2) || (fmt === 2 && kind === 'snapshot'))
-    return `${at}.patch`;
+  if ('patch' in (value as Segment) !== (fmt > 1 && kind === 'segment')) return `${at}.patch`;
+  if (fmt === 2 && kind === 'snapshot') return `${at}.fmt`;
   const foreign = Object.keys(put).find((uid) => put[uid]?.uid !== uid);
   if (foreign !== undefined) return `${at}.put.${foreign}.uid`;
   const all = [...Object.keys(put), ...Object.keys(patch)];

@@ -139,7 +139,7 @@ export function ageOpens(office: Office, who: readonly Member[], secrets: readon
     .filter(({ forAge }) => forAge)
     .flatMap(({ name, file }) =>
       secrets.flatMap((secret) => {
-        const v = office.desk.read(`values/${secret}/current`).trim();
+        const v = office.desk.read(`values/${secret}@current`).trim();
         return ageOpensFile(
           file,
           Buffer.from(execFileSync('cat', [join(office.desk.clone, `values/${secret}/${v}.age`)])),

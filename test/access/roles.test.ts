@@ -158,8 +158,10 @@ it('keep and thirty days prune what nobody needs any more', async () => {
     await office.run('rotate', 'ops/one');
   };
   const kept = (): string[] => office.desk.git('ls-files', 'values').split('\n');
-  const files = (...names: string[]): string[] =>
-    [...names, 'current'].map((name) => `values/ops/one/${name}`);
+  const files = (...names: string[]): string[] => [
+    ...names.map((name) => `values/ops/one/${name}`),
+    'values/ops/one@current',
+  ];
   for (const days of [8, 8, 8]) await rotateAfter(days);
   expect(kept()).toEqual(files('1.age', '2.age', '3.age', '4.age'));
   await rotateAfter(16);

@@ -2,7 +2,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Secret } from '../../src/secret.ts';
-import { currentPath, formatCurrent, sealVersion, valuePath } from '../../src/state/version-file.ts';
+import { currentPath, formatCurrent } from '../../src/state/pointers.ts';
+import { sealVersion, valuePath } from '../../src/state/version-file.ts';
 import { type Desk, takeDesk } from '../commands/desk.ts';
 import { type Person, person } from '../state/people.ts';
 

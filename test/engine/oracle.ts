@@ -1,16 +1,10 @@
 /** Is what the target accepts and what the remote holds still what the protocol promises (§0)? */
 import type { Result } from '../../src/engine/model.ts';
 import type { SecretRecord } from '../../src/state/model.ts';
+import { currentPath, hostsPath, parseCurrent, parseHosts } from '../../src/state/pointers.ts';
 import { openSegment, step } from '../../src/state/segment.ts';
 import { versionOf } from '../../src/state/transitions.ts';
-import {
-  currentPath,
-  hostsPath,
-  openVersion,
-  parseCurrent,
-  parseHosts,
-  valuePath,
-} from '../../src/state/version-file.ts';
+import { openVersion, valuePath } from '../../src/state/version-file.ts';
 import { reconciler } from './desired.ts';
 import { brokenIssued } from './issuer-oracle.ts';
 import { brokenSlots } from './slots-oracle.ts';

@@ -159,6 +159,8 @@ describe('a journal that somebody touched', () => {
       );
     }
     expect((await fold(await rewritten(files, 2, {}), ci.identity)).state.serial).toBe(2);
+    for (const change of [{ fmt: 2 }, { patch: {} }])
+      expect(await refused(await rewritten(files, 1, change), 'DAMAGED')).toMatch(/at state\.(fmt|patch)$/);
   });
 
   it('is refused with a change of a record that nobody writes, even well signed', async () => {

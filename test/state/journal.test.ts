@@ -14,7 +14,7 @@ describe('fold and append', () => {
     const nothing = await empty();
     expect(nothing).toEqual({
       state: { repo: '', serial: 0, head: '', records: {} },
-      tail: { count: 0, bytes: 0, snapshotBytes: 0, readers: [], paths: [] },
+      tail: { count: 0, bytes: 0, snapshotBytes: 0, fmt: 0, readers: [], paths: [] },
     });
     const files: Files = new Map();
     const first = await push(files, nothing, { put: [record('A')] });
@@ -29,6 +29,7 @@ describe('fold and append', () => {
       count: 0,
       bytes: 0,
       snapshotBytes: bytes.length,
+      fmt: 3,
       readers: [fingerprint(ci.recipient)],
       paths: ['state/00000001.age'],
     });
@@ -147,7 +148,7 @@ describe('fold and append', () => {
     const { segment } = await openSegment(files.get(path) ?? new Uint8Array(), {
       ...{ path, serial: 4, identity: ci.identity },
     });
-    expect(segment.fmt).toBe(2);
+    expect(segment.fmt).toBe(3);
     expect(segment.put).toEqual({ NEW: record('NEW') });
     expect(segment.patch).toEqual({ S1: [[['target'], 'else']] });
   });

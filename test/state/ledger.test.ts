@@ -1,13 +1,16 @@
 /** Two runners, one remote, real git: what is written, what is lost, and what is refused. */
-import { chmodSync, renameSync } from 'node:fs';
+import { chmodSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { fingerprint } from '../../src/age/fingerprint.ts';
 import type { Change } from '../../src/state/ledger.ts';
-import { currentPath, valuePath } from '../../src/state/version-file.ts';
+import { currentPath } from '../../src/state/pointers.ts';
+import { seal } from '../../src/state/sealed.ts';
+import { valuePath } from '../../src/state/version-file.ts';
 import { put } from '../git/world.ts';
-import { added, changed, ci, files, ledger, remote, tip, withValue } from './ledgers.ts';
-import { reader, record, refusal, words } from './people.ts';
+import { added, changed, ci, files, ledger, pushByHand, remote, tip, withValue, world } from './ledgers.ts';
+import { at, reader, record, refusal, words } from './people.ts';
 
 describe('a commit', () => {
   test('is in the remote, for everybody who opens it', async () => {
@@ -42,6 +45,41 @@ describe('a commit', () => {
     expect(await one.commit([drop], 'destroy')).toMatchObject({ r: 'committed' });
     expect(files().filter((path) => path.startsWith('values/'))).toEqual([]);
     expect((await ledger()).state.records).toEqual({});
+  });
+
+  test('to a state of former days moves every pointer to where it stands today, once', async () => {
+    const one = await ledger();
+    const [a, b] = [await withValue(one, 'A', 'the-value-of-a'), await withValue(one, 'B', 'the-value-of-b')];
+    expect(one.state.serial).toBe(2);
+    const snapshot = await seal(
+      {
+        ...{ fmt: 1, purpose: 'state', repo: one.repo, serial: 3, prev: one.state.head, kind: 'snapshot' },
+        ...{ at: at.toISOString(), by: 'test:runner', readers: [fingerprint(ci.recipient)] },
+        ...{ put: one.state.records, drop: [] },
+      },
+      { recipients: [ci.recipient], signer: ci.signer },
+    );
+    pushByHand((clone) => {
+      rmSync(join(clone, 'state'), { recursive: true });
+      put(join(clone, 'state/00000003.age'), snapshot);
+      for (const { name } of [a, b]) {
+        rmSync(join(clone, currentPath(name)));
+        put(join(clone, `values/${name}/current`), '1\n');
+      }
+    });
+    const two = await ledger();
+    const drop: Change = {
+      ...{ uid: 'B', name: b.name, from: two.record('B'), to: null },
+      writes: [valuePath(b.name, 1), currentPath(b.name)].map((path) => ({ path, bytes: null })),
+    };
+    expect(await two.commit([drop], 'destroy b')).toMatchObject({ r: 'committed', lost: [] });
+    expect(files().filter((path) => path.startsWith('values/'))).toEqual([
+      valuePath(a.name, 1),
+      currentPath(a.name),
+    ]);
+    await two.commit([changed(two, 'A', { health: 'drift' })], 'once more');
+    const touched = world.git(remote, 'diff', '--name-only', 'main~1', 'main').split('\n');
+    expect(touched.every((path) => path.startsWith('state/'))).toBe(true);
   });
 
   test('beside what somebody else changed meanwhile is written on top of it', async () => {

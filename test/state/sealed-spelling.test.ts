@@ -82,9 +82,12 @@ describe('one spelling only', () => {
     }
   });
 
-  it('refuses other spellings of the second format', async () => {
-    const version: Contents = { fmt: 2, purpose: 'version', name: 'prod/db', v: 7, value: 'abc' };
-    const spaces = ' '.repeat(61);
+  it.each([
+    ['second', 2, 64],
+    ['third', 3, 32],
+  ] as const)('refuses other spellings of the %s format', async (_, fmt, bucket) => {
+    const version: Contents = { fmt, purpose: 'version', name: 'prod/db', v: 7, value: 'abc' };
+    const spaces = ' '.repeat(bucket - 3);
     const text = Buffer.from(
       await decrypt(await sealed(ci, version), ci.identity.ageIdentities, 'f'),
     ).toString();
@@ -115,6 +118,7 @@ describe('one spelling only', () => {
         { ...json, sig: `:${ed25519}` },
         { ...json, sig: 7 },
         { ...json, fmt: 1 },
+        { ...json, fmt: 5 - fmt },
       ].map((what) => `${canonicalize(what)}${spaces}`),
     ];
     for (const one of wrong)
@@ -124,9 +128,9 @@ describe('one spelling only', () => {
       'TAMPERED',
     );
     for (const purpose of ['state', 'spool'] as const) {
-      const other = await sealed(ci, { fmt: 2, purpose, repo: 'R1', value: 'abc' });
+      const other = await sealed(ci, { fmt, purpose, repo: 'R1', value: 'abc' });
       expect((await opened(other)).envelope).toMatchObject({ purpose, value: 'abc' });
-      const { purpose: _, ...rest } = version;
+      const { purpose: _purpose, ...rest } = version;
       expect((await refusal(() => opened(other, { ...rest, purpose: 'version' }))).code).toBe('WRONG_PLACE');
     }
   });
@@ -145,7 +149,7 @@ describe('one spelling only', () => {
 
   it('says that a newer format is newer', async () => {
     const honest = await inside(await sealed(ci));
-    for (const fmt of [3, 99]) {
+    for (const fmt of [4, 99]) {
       const error = await refusal(async () =>
         opened(await outside(canonicalize({ ...honest, fmt, sig: 'new' }) ?? '')),
       );

@@ -4,18 +4,7 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { decrypt, encrypt } from '../../src/age/age.ts';
 import { seal } from '../../src/state/sealed.ts';
-import {
-  currentPath,
-  formatCurrent,
-  hostPointers,
-  openVersion,
-  parseCurrent,
-  parseHosts,
-  type SealedVersion,
-  sealVersion,
-  valuePath,
-} from '../../src/state/version-file.ts';
-import { pendingOn, record } from '../engine/wishes-and-records.ts';
+import { openVersion, type SealedVersion, sealVersion, valuePath } from '../../src/state/version-file.ts';
 import { ageDecrypt, at, type Person, person, reader, refusal, withoutAge, words } from './people.ts';
 
 let ci: Person;
@@ -68,17 +57,17 @@ describe('a version file', () => {
     );
   });
 
-  it('hides the length of the value but for the multiple of 64 bytes that it takes in JSON', async () => {
+  it('hides the length of the value but for the multiple of 32 bytes that it takes in JSON', async () => {
     const size = async (value: string): Promise<number> => {
       const bytes = await sealed({ fields: { value, fields: { username: 'app' } } });
       return bytes.length;
     };
     const least = await size('');
-    for (const of of ['x', 'x'.repeat(63), 'x'.repeat(64), '"'.repeat(32), '\n'.repeat(32), 'ä'.repeat(32)])
+    for (const of of ['x', 'x'.repeat(31), 'x'.repeat(32), '"'.repeat(16), '\n'.repeat(16), 'ä'.repeat(16)])
       expect(await size(of), of).toBe(least);
-    for (const of of ['x'.repeat(65), 'x'.repeat(128), '"'.repeat(33), '\u0001'.repeat(11), '€'.repeat(42)])
-      expect(await size(of), of).toBe(least + 64);
-    expect(await size('x'.repeat(129))).toBe(least + 128);
+    for (const of of ['x'.repeat(33), 'x'.repeat(64), '"'.repeat(17), '\u0001'.repeat(6), '€'.repeat(21)])
+      expect(await size(of), of).toBe(least + 32);
+    expect(await size('x'.repeat(65))).toBe(least + 64);
   });
 
   it('is small: a few hundred bytes for two readers', async () => {
@@ -86,7 +75,7 @@ describe('a version file', () => {
       ci.recipient,
       (await reader()).recipient,
     ]);
-    expect(bytes.length).toBeLessThan(298 + 380);
+    expect(bytes.length).toBeLessThan(298 + 330);
   });
 
   it('is refused at any other place', async () => {
@@ -138,6 +127,10 @@ describe('a version file', () => {
       { binding: [...binding, { sessions: 'x' }, {}] },
       { binding: [...binding, 'x'] },
       { issuedAt: 'today' },
+      { issuedAt: version.issuedAt },
+      { issuedAt: -1 },
+      { issuedAt: 0.5 },
+      { issuedAt: 8_640_000_000_001 },
       { of: 'x' },
       { of: undefined },
       { pad: '' },
@@ -153,7 +146,29 @@ describe('a version file', () => {
     }
   });
 
-  it('opens as older versions of keyturn wrote it, at its place alone', async () => {
+  it('keeps the second of its issue, and not when in that', async () => {
+    const opened = await openVersion(
+      await sealed({ issuedAt: '2026-11-01T03:00:59.999Z' }),
+      ...([place, ci.identity, 'f'] as const),
+    );
+    expect(opened.issuedAt).toBe('2026-11-01T03:00:59.000Z');
+  });
+
+  it('opens as it was written in the second format', async () => {
+    const inside = await decrypt(await sealed(), ci.identity.ageIdentities, 'f');
+    const { sig: _, ...contents } = JSON.parse(Buffer.from(inside).toString());
+    const old = { ...contents, fmt: 2 as const, purpose: 'version' as const, issuedAt: version.issuedAt };
+    const sign = (change: object) =>
+      seal({ ...old, ...change }, { recipients: [ci.recipient], signer: ci.signer });
+    const opened = await openVersion(await sign({}), place, ci.identity, 'f');
+    expect(opened).toMatchObject({ binding: version.binding, issuedAt: version.issuedAt, kid: 'ci' });
+    for (const change of [{ issuedAt: 1_800_000_000 }, { of: 'x' }, { pad: '' }])
+      expect((await refusal(async () => openVersion(await sign(change), place, ci.identity, 'f'))).code).toBe(
+        'DAMAGED',
+      );
+  });
+
+  it('opens as it was written in the first format, at its place alone', async () => {
     const old = {
       ...place,
       purpose: 'version' as const,
@@ -195,7 +210,7 @@ describe('a version file', () => {
       Buffer.from(await decrypt(bytes, plain.identity.ageIdentities, 'f')).toString(),
     );
     const forged = await encrypt(
-      Buffer.from(`${canonicalize({ ...inside, value: 'known to me' })}${' '.repeat(64 - 11)}`),
+      Buffer.from(`${canonicalize({ ...inside, value: 'known to me' })}${' '.repeat(32 - 11)}`),
       [ci.recipient],
     );
     expect((await refusal(() => openVersion(forged, place, ci.identity, 'f'))).code).toBe('TAMPERED');
@@ -208,10 +223,9 @@ describe('a version file', () => {
   });
 });
 
-describe('paths and current', () => {
+describe('paths', () => {
   it('nests by name', () => {
     expect(valuePath('prod/mysql/app', 8)).toBe('values/prod/mysql/app/8.age');
-    expect(currentPath('prod/mysql/app')).toBe('values/prod/mysql/app/current');
   });
 
   it('refuses names that leave values/ or are a file and a folder at once', async () => {
@@ -230,57 +244,6 @@ describe('paths and current', () => {
       'a/8.age',
     ]) {
       expect((await refusal(() => valuePath(name, 1))).subject, name).toBe('secret name');
-      expect((await refusal(() => currentPath(name))).subject, name).toBe('secret name');
-    }
-  });
-
-  it('lists which host has which version, and what of that nobody knows', async () => {
-    const { binding } = version;
-    const known = {
-      'prod/web-1': { binding, v: 5, took: { how: 'login' as const, health: 'ok' as const } },
-      'prod/web-2': { binding, v: 4, sent: 'unknown' as const },
-      'prod/web-3': { binding, v: 4, sent: 'acknowledged' as const },
-      'prod/web-4': { binding, v: 4, sent: 'no' as const },
-      'prod/web-5': { binding, v: null },
-    };
-    const of = record({ pending: pendingOn(5, 0), hosts: known });
-    const [list] = hostPointers('app', undefined, of);
-    const bytes = list?.bytes ?? new Uint8Array();
-    expect(list?.path).toBe('values/app/current@hosts');
-    expect(Buffer.from(bytes).toString()).toBe('web-1 5\nweb-2 4 or 5\nweb-3 5\nweb-4 4\n');
-    expect(Object.fromEntries(parseHosts(bytes, 'f'))).toEqual({
-      'web-1': { v: 5, or: null },
-      'web-2': { v: 4, or: 5 },
-      'web-3': { v: 5, or: null },
-      'web-4': { v: 4, or: null },
-    });
-    expect(hostPointers('app', of, of)).toEqual([]);
-    expect(hostPointers('app', of, record())).toEqual([{ path: 'values/app/current@hosts', bytes: null }]);
-    for (const text of ['web-1 5', 'web-1\n', 'web-1 0\n', 'web-1 5 or\n', 'a/b 5\n', '\n'])
-      expect((await refusal(() => parseHosts(Buffer.from(text), 'f'))).code, text).toBe('DAMAGED');
-  });
-
-  it('reads exactly what it writes', async () => {
-    for (const v of [1, 8, 123_456_789]) expect(parseCurrent(formatCurrent(v), 'f')).toBe(v);
-    for (const text of [
-      '',
-      '8',
-      '8\r\n',
-      ' 8\n',
-      '08\n',
-      '0\n',
-      '-1\n',
-      '8\n8\n',
-      '8\n\n',
-      'x\n',
-      '1e3\n',
-      '1234567890\n',
-      '８\n',
-      '8'.repeat(99),
-    ]) {
-      expect((await refusal(() => parseCurrent(Buffer.from(text), 'values/a/current'))).code, text).toBe(
-        'DAMAGED',
-      );
     }
   });
 });

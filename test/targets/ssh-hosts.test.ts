@@ -200,7 +200,7 @@ spec: { hosts: [${hosts.map((name) => `prod/${name}`).join(', ')}], account: { u
       expect(broken.err).toContain('2 of 3 hosts have v2; prod/web-3: ');
       servers['web-3'].wake();
       for (const name of names) expect(await lets(name, await get('app', '--host', name)), name).toBe(true);
-      expect(desk.git('show', 'origin/main:values/app/current@hosts')).toBe('web-1 2\nweb-2 2\nweb-3 2');
+      expect(desk.git('show', 'origin/main:values/app@hosts')).toBe('web-1 2\nweb-2 2\nweb-3 2');
       expect((await desk.keyturn(['get', 'app'])).err).toContain('app: this is v1, but ');
       desk.ahead += hour;
       expect(await desk.keyturn(['apply'])).toMatchObject({ code: 0 });
