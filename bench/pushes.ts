@@ -20,18 +20,23 @@ export async function pushes(project: Project, names: readonly string[]): Promis
   );
 }
 
-/** What one rotation of each secret adds to the remote once git has packed it. */
+/**
+ * What a rotation adds to the remote once git has packed it: all secrets are rotated so often that a snapshot of the
+ * state is among what was added.
+ */
 export async function rotationBytes(project: Project, names: readonly string[]): Promise<Row> {
+  const times = 4;
   const packed = (): number => {
     git(project.remote, 'gc', '--quiet', '--prune=now');
     const [, kib = '0'] = /size-pack: (\d+)/.exec(git(project.remote, 'count-objects', '-v')) ?? [];
     return Number(kib) * 1024;
   };
   const before = packed();
-  await project.keyturn('rotate', ...names, '--force');
+  for (let time = 0; time < times; time++) await project.keyturn('rotate', ...names, '--force');
+  const rotations = times * names.length;
   return atMost(
-    { what: `packed git of each of ${names.length} rotations`, against: 'budget', unit: 'bytes' },
+    { what: `packed git of each of ${rotations} rotations`, against: 'budget', unit: 'bytes' },
     1024,
-    (packed() - before) / names.length,
+    (packed() - before) / rotations,
   );
 }

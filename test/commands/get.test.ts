@@ -23,6 +23,14 @@ beforeEach(async () => {
 const project = (spec: string): string =>
   `apiVersion: keyturn/v1\nkind: Project\nmetadata: { name: acme }\n${spec}`;
 
+it('a pointer where it stood in former days is read as well', async () => {
+  desk.git('mv', 'values/prod/db@current', 'values/prod/db/current');
+  desk.push();
+  expect(await get()).toMatchObject({ code: 0, out: 'on main' });
+  const family = await desk.keyturn(['get', 'prod', '--identity', bob.file]);
+  expect(family.err).toContain('name one: prod/db');
+});
+
 describe('the ref that keyturn.yaml names', () => {
   beforeEach(async () => {
     await shelf.publish('prod/db', 2, 'beside main', [bob.recipient]);

@@ -20,8 +20,8 @@ const { values } = parseArgs({
   },
 });
 const seed = values.seed === undefined ? randomInt(1, 1_000_000_000) : Number(values.seed);
-const schedules = values.quick ? 40 : 1_000;
-const kills = Number(values.kills ?? (values.quick ? 12 : 150));
+const schedules = values.quick ? 40 : 300;
+const kills = Number(values.kills ?? (values.quick ? 12 : 100));
 
 // servers end with the process that started them
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
