@@ -15,7 +15,7 @@ export interface Report {
   detail: string;
 }
 
-/** `keyturn verify [NAME…]`: one login with every current version. Writes nothing. Exit 3 when one is not accepted. */
+/** `keyturn verify [NAME…]`: one login with every current version. Writes nothing. Exit 3 when one is not accepted, or its target moved. */
 export const verify: Command<[string[], { history: boolean }]> = async (context, names, { history }) => {
   const session = await quietSession(context);
   if (history) return verifyHistory(context, session);
@@ -43,9 +43,12 @@ export function askAll(session: Session, wanted: (name: string) => boolean): Pro
   return Promise.all(secrets.map((secret) => limit(() => check(secret, session))));
 }
 
-/** A value that is not accepted is a human's matter; no answer may be one the next time. */
+/** Results that a person must look at: a value that is not accepted, or whose target is not where it was bound to. */
+export const needsPerson = ({ result }: Report): boolean => result === 'drift' || result === 'moved';
+
+/** No answer may be one the next time. */
 export function verdict(reports: readonly Report[]): ExitCode {
-  if (reports.some((r) => r.result === 'drift')) return 3;
+  if (reports.some(needsPerson)) return 3;
   return reports.some((r) => r.result === 'no answer') ? 75 : 0;
 }
 
@@ -57,7 +60,7 @@ async function check(secret: RotatedSecret, { desired, world }: Session): Promis
     result,
     detail,
   });
-  if (answer.r === 'skipped') return report('skipped', answer.detail);
+  if (answer.r !== 'asked') return report(answer.r, answer.detail);
   const { probe } = answer;
   switch (probe.r) {
     case 'ok':

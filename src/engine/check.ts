@@ -16,8 +16,8 @@ import { recordNamed, routeTo, targetCredentials, type World } from './world.ts'
 
 export type Answer =
   | { r: 'asked'; record: SecretRecord; probe: Probe }
-  /** Not asked, with the reason as a phrase. */
-  | { r: 'skipped'; record: SecretRecord | undefined; detail: string };
+  /** Not asked, with the reason as a phrase: `moved` is one that a person must look at. */
+  | { r: 'skipped' | 'moved'; record: SecretRecord | undefined; detail: string };
 
 /** Codes of probes that did not take place, here or ever. */
 const nobody = new Set(['NO_LOGIN', 'NO_VERIFY']);
@@ -41,7 +41,7 @@ export async function askCurrent(secret: RotatedSecret, desired: Desired, world:
   for (const host of hosts) {
     const alone = at(secret, host);
     const asked = await askAt(alone, record, record.current, known[host]?.binding, desired, world);
-    if (typeof asked === 'string') return skipped(asked);
+    if ('moved' in asked) return { r: 'moved', record, detail: asked.moved };
     answers.push({ host, probe: asked });
   }
   if (secret.hosts !== undefined) return { r: 'asked', record, probe: together(answers) };
@@ -51,7 +51,7 @@ export async function askCurrent(secret: RotatedSecret, desired: Desired, world:
   return only ? { r: 'asked', record, probe: only.probe } : skipped('has no version there');
 }
 
-/** What one host or target says; a string where it was not asked, the reason as a phrase. */
+/** What one host or target says; or why it was not asked: it is not where the credential may be sent. */
 async function askAt(
   secret: RotatedSecret,
   record: SecretRecord,
@@ -59,12 +59,12 @@ async function askAt(
   bound: Binding | undefined,
   desired: Desired,
   world: World,
-): Promise<Probe | string> {
+): Promise<Probe | { moved: string }> {
   const target = desired.targets.get(secret.target);
-  if (!target) return `there is no target ${secret.target}`;
+  if (!target) return { moved: `there is no target ${secret.target}` };
   const driver = await world.driver(target.type, secret.rotator);
   const moved = bindingChange(bound ?? record.binding, driver.binding(target, secret.account));
-  if (moved !== null) return `${moved}; keyturn rebind ${secret.name} if that is right`;
+  if (moved !== null) return { moved: `${moved}; keyturn rebind ${secret.name} if that is right` };
   const { value } = await world.ledger.readVersion(record, current);
   const login = driver.machine !== 'issued' && (await targetCredentials(world, desired, target));
   const { route } = await routeTo(world, desired, target);
@@ -91,8 +91,10 @@ export async function check(
   world.emit({ kind: 'step', secret: secret.name, step: 'check', version: action.from ?? 1 });
   const answer = await askCurrent(secret, desired, world);
   const said = (more: Partial<Result>): Result => ({ ...base(action), ...more });
-  if (answer.r === 'skipped')
-    return { action, change: null, result: said({ outcome: 'skipped', detail: answer.detail }) };
+  if (answer.r !== 'asked') {
+    const outcome = answer.r === 'moved' ? 'human' : 'skipped';
+    return { action, change: null, result: said({ outcome, detail: answer.detail }) };
+  }
   const { record, probe } = answer;
   const now = world.clock.now();
   const at = now.toISOString();

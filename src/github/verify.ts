@@ -1,7 +1,7 @@
 /** `command: verify`: one login with every current version. */
 import picomatch from 'picomatch';
 import { quietSession } from '../commands/context.ts';
-import { askAll, verdict } from '../commands/verify.ts';
+import { askAll, needsPerson, verdict } from '../commands/verify.ts';
 import type { ExitCode } from '../errors.ts';
 import { inert, tableHead, tableRow } from '../output/markdown.ts';
 import { renderTable } from '../output/tables.ts';
@@ -10,7 +10,7 @@ import { type Job, listed } from './job.ts';
 
 const header = ['secret', 'version', 'result', 'detail'];
 
-/** Exit 3 when a value is not accepted, 75 when there was no answer; an annotation for each. */
+/** Exit 3 when a value is not accepted or its target moved, 75 when there was no answer; an annotation for each. */
 export async function verifyAction({ context, inputs }: Job): Promise<ExitCode> {
   const { console, host } = context;
   const session = await quietSession(context);
@@ -22,12 +22,12 @@ export async function verifyAction({ context, inputs }: Job): Promise<ExitCode> 
   console.data(renderTable(header, rows, { color: console.color.data }));
   const table = [tableHead(header), ...rows.map((row) => tableRow(row.map(inert)))].join('\n');
   console.summary(`### keyturn verify\n\n${table}`);
-  const failed = reports.filter(({ result }) => result === 'drift' || result === 'no answer');
-  for (const { secret, result, detail } of failed)
+  const failed = reports.filter((one) => needsPerson(one) || one.result === 'no answer');
+  for (const one of failed)
     console.command({
-      name: result === 'drift' ? 'error' : 'warning',
-      properties: { title: `${secret}: ${result}` },
-      message: detail,
+      name: needsPerson(one) ? 'error' : 'warning',
+      properties: { title: `${one.secret}: ${one.result}` },
+      message: one.detail,
     });
   setOutputs(host, { failed: listed(failed.map(({ secret }) => secret)) });
   return verdict(reports);

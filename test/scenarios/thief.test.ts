@@ -20,7 +20,9 @@ describe('a commit that would like the password sent elsewhere', () => {
       const run = await unchanged(() => world.run(a, args));
       expectFailure(run, 3, /port changed from \d+ to \d+.*run keyturn rebind/);
     }
-    await unchanged(() => world.run(a, ['verify']));
+    const seen = await unchanged(() => world.run(a, ['verify']));
+    expect(seen.code).toBe(3);
+    expect(seen.stdout).toMatch(/app\s+v\d+\s+moved\s+port changed from \d+ to \d+.*keyturn rebind/);
     await unchanged(() => world.run(a, ['rotate', 'bait', '--force']));
     await thief.close();
     expect(thief.heard()).toBe(0);
