@@ -5,7 +5,7 @@ import { compare, type Row } from './measure.ts';
 import { makeProject } from './project.ts';
 
 const count = 64;
-const concurrency = 8;
+const concurrency = 4;
 const user = (n: number): string => `bench_${n}`;
 const name = (n: number): string => `bench/group-${n % 10}/account-${n}`;
 

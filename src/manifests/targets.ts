@@ -15,6 +15,17 @@ const ports = {
   web: 443,
 } as const;
 
+/** Databases take many logins at once; sshd refuses some beyond ten, and cloud APIs throttle. */
+const concurrencies = {
+  mysql: 8,
+  postgresql: 8,
+  ssh: 4,
+  aws: 4,
+  azure: 4,
+  'azure-storage': 4,
+  web: 8,
+} as const;
+
 /** `ca` is the PEM that `spec.tls.ca` names. */
 export function toTarget({ metadata, spec }: WrittenTarget, ca: string | undefined, source: Source): Target {
   const { credentials, tls } = spec;
@@ -37,7 +48,7 @@ export function toTarget({ metadata, spec }: WrittenTarget, ca: string | undefin
     ...(aws === undefined ? {} : { aws }),
     ...azure,
     ...(spec.type === 'web' ? { web: toWeb(spec) } : {}),
-    concurrency: spec.concurrency ?? (azure ? 4 : 8),
+    concurrency: spec.concurrency ?? concurrencies[spec.type],
     timeout: ms(spec.timeout ?? (spec.type === 'web' ? '60s' : '10s')),
     source,
   };

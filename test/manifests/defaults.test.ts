@@ -1,6 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { specDigest } from '../../src/manifests/digest.ts';
 import { notifyEvents } from '../../src/manifests/model.ts';
+import { toTarget } from '../../src/manifests/targets.ts';
+import type { WrittenTarget } from '../../src/manifests/written.ts';
 import {
   admin,
   alice,
@@ -16,6 +19,12 @@ import {
 } from './fixtures.ts';
 
 const day = 86_400_000;
+
+const schema = JSON.parse(readFileSync(new URL('../../schemas/target.schema.json', import.meta.url), 'utf8'));
+/** Target type -> its schema. */
+const targetKinds = Object.entries<{ properties?: { concurrency?: { default: number } } }>(
+  schema.$defs,
+).filter(([, { properties }]) => properties?.concurrency !== undefined);
 
 describe('defaults', () => {
   it('fill in a whole secret', async () => {
@@ -92,6 +101,12 @@ describe('defaults', () => {
       database: 'postgres',
       credentials: { usernameHost: undefined },
     });
+  });
+
+  it.each(targetKinds)('of %s: as many secrets side by side as its schema says', (type, { properties }) => {
+    const written = { metadata: { name: 'x' }, spec: { type, url: 'https://x/' } } as WrittenTarget;
+    const target = toTarget(written, undefined, { file: 'x', line: 1, column: 1 });
+    expect(target.concurrency).toBe(properties?.concurrency?.default);
   });
 
   it('of the project lie under those of the secret, key by key', async () => {
