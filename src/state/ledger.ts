@@ -6,7 +6,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import canonicalize from 'canonicalize';
 import type { Clock } from '../clock.ts';
-import { KeyturnError } from '../errors.ts';
 import type { StateRepository, Tip, Write } from '../git/contract.ts';
 import type { Secret } from '../secret.ts';
 import { type Admits, admitted, newcomers } from './admission.ts';
@@ -18,7 +17,7 @@ import { currentPath, formatCurrent, pointersMoved } from './pointers.ts';
 import { newest } from './sealed.ts';
 import { refuseForeign, refuseUnissued, sealed } from './sealing.ts';
 import { readSessions, type SessionFile, sessionFolder } from './sessions.ts';
-import { bytesOf, listTip, listValues, readTip } from './tip.ts';
+import { listTip, readTip, TipFiles } from './tip.ts';
 import { openVersion, valuePath } from './version-file.ts';
 
 export interface Change {
@@ -63,15 +62,14 @@ export class Ledger {
   #tip: Tip = null;
   #folded: Folded;
   #readAt = Number.NEGATIVE_INFINITY;
-  #files = new Map<string, string>();
-  /** Of the same tip: few runs open any value, so these are listed once one is asked for. */
-  #values: Promise<Map<string, string>> | undefined;
+  #files: TipFiles;
   #repo: string;
   #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(options: LedgerOptions, folded: Folded) {
     this.#options = options;
     this.#folded = folded;
+    this.#files = new TipFiles(options.repository, null, new Map());
     this.#repo = options.ulid();
   }
 
@@ -126,8 +124,7 @@ export class Ledger {
     if (tip !== this.#tip || this.#readAt === Number.NEGATIVE_INFINITY) {
       const { folded, files } = await readTip(repository, tip, identity);
       this.#folded = folded;
-      this.#files = files;
-      this.#values = undefined;
+      this.#files = new TipFiles(repository, tip, files);
       this.#tip = tip;
     }
     this.#readAt = startedAt;
@@ -135,28 +132,12 @@ export class Ledger {
 
   /** Paths of the tip's tree below a `folder` of `requests/`. */
   paths(folder: string): string[] {
-    return [...this.#files.keys()].filter((path) => path.startsWith(`${folder}/`));
+    return this.#files.below(folder);
   }
 
-  async readFile(path: string): Promise<Uint8Array> {
-    const blob = this.#files.get(path) ?? (await this.#valueAt(path));
-    if (blob === undefined)
-      throw new KeyturnError(path, `is not in ${this.place}`, {
-        hint: 'somebody removed it; restore it from the history of the branch',
-        exit: 3,
-      });
-    return bytesOf(await this.#options.repository.read([blob]), blob, path);
-  }
-
-  async #valueAt(path: string): Promise<string | undefined> {
-    if (!path.startsWith('values/')) return undefined;
-    const values = this.#values ?? listValues(this.#options.repository, this.#tip);
-    this.#values = values;
-    // no answer is asked for again, not remembered
-    values.catch(() => {
-      if (this.#values === values) this.#values = undefined;
-    });
-    return (await values).get(path);
+  /** Throws what `TipFiles.read` throws. */
+  readFile(path: string): Promise<Uint8Array> {
+    return this.#files.read(path);
   }
 
   /** Sessions that files of the tip tell of, oldest first. */
@@ -275,11 +256,11 @@ export class Ledger {
 
   /** After our push: re-read, because somebody may already have built on it. */
   async #catchUp(tip: string, next: Folded, writes: readonly Write[], startedAt: number): Promise<number> {
-    const files = await listTip(this.#options.repository, tip);
+    const { repository } = this.#options;
+    const files = await listTip(repository, tip);
     if (writes.every((write) => files.has(write.path) === (write.bytes !== null))) {
       this.#folded = next;
-      this.#files = files;
-      this.#values = undefined;
+      this.#files = new TipFiles(repository, tip, files);
       this.#tip = tip;
       this.#readAt = startedAt;
     } else await this.#refresh();
