@@ -171,8 +171,11 @@ function plainOf(node: unknown, refuse: Refuse): unknown {
     plainOf(key, refuse);
     const name = key.value === null ? '' : String(key.value);
     if (Object.hasOwn(map, name)) refuse(key, 'the same key stands twice in one map', 'keep one of the two');
-    if (name in map) Object.defineProperty(map, name, { value: item, enumerable: true, configurable: true });
-    else map[name] = item;
+    if (!(name in map)) map[name] = item;
+    else {
+      const own = { value: item, enumerable: true, configurable: true, writable: true };
+      Object.defineProperty(map, name, own);
+    }
   }
   return map;
 }

@@ -68,6 +68,14 @@ describe('what YAML could do beyond data', () => {
   });
 });
 
+it.each(['__proto__', 'toString'])('%s may stand at the same place of two manifests', async (key) => {
+  const odd = (name: string) => mysql(name, `${key}: { polluted: true }`);
+  expect((await wrong(join(odd('a'), odd('b')))).map((line) => line.split(' | ')[0])).toEqual([
+    `manifests/a.yaml:8:3: a: spec has no key "${key}"`,
+    `manifests/a.yaml:17:3: b: spec has no key "${key}"`,
+  ]);
+});
+
 it('empty documents and files are fine', async () => {
   expect(await wrong('')).toEqual([]);
   expect(await wrong('# nothing\n---\n---\n# nothing\n')).toEqual([]);
