@@ -17,6 +17,9 @@ const standsAlone: Plugin = {
     on.onLoad({ filter: /src\/version\.ts$/ }, () => ({
       contents: `export const version = ${JSON.stringify(version)};`,
     }));
+    on.onLoad({ filter: /src\/manifests\/threads\.ts$/ }, () => ({
+      contents: 'export const startThreads = () => undefined;',
+    }));
     on.onLoad({ filter: /\/src\/.*\.ts$/ }, ({ path }) => {
       if (!path.startsWith(join(root, 'src')) || !readFileSync(path, 'utf8').includes('import.meta.url'))
         return;

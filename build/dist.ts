@@ -50,7 +50,7 @@ const outdir = join(root, 'dist');
 if (existsSync(outdir)) rmSync(outdir, { recursive: true });
 const { metafile, outputFiles } = await build({
   absWorkingDir: root,
-  entryPoints: ['src/cli.ts'],
+  entryPoints: { cli: 'src/cli.ts', worker: 'src/manifests/worker.ts' },
   outdir,
   bundle: true,
   splitting: true,

@@ -1,24 +1,10 @@
-/**
- * Which files are manifests, and how to read them. Synchronous on purpose: thousands of small files are read ten times
- * sooner than by way of the thread pool, and nothing else waits meanwhile.
- */
-import {
-  closeSync,
-  type Dirent,
-  lstatSync,
-  openSync,
-  readdirSync,
-  readSync,
-  realpathSync,
-  statSync,
-} from 'node:fs';
+/** Which files are manifests, and how to read them. */
+import { type Dirent, lstatSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { KeyturnError } from '../errors.ts';
 import type { ManifestFile } from './parse.ts';
 import type { Problems } from './problems.ts';
-
-/** More than any person writes; less than it takes to keep a parser busy. */
-const largest = 1024 * 1024;
+import { attempt, readText } from './texts.ts';
 
 const top = (file: string) => ({ file, line: 1, column: 1 });
 
@@ -97,38 +83,12 @@ function addIfAllowed(look: Look, path: string, entry?: Dirent): void {
   }
   look.files.push({
     path,
+    location: file,
     text: () => {
-      const bytes = attempt(() => firstBytes(file));
-      const text = bytes && attempt(() => utf8.decode(bytes));
-      if (bytes === undefined) say('cannot be read', 'check the rights on it');
-      else if (bytes.length > largest) say('is larger than 1 MiB', 'split it into several files');
-      else if (text === undefined) say('is not UTF-8 text', 'save it as UTF-8');
-      else return text;
+      const text = readText(file);
+      if (typeof text === 'string') return text;
+      say(text.what, text.hint);
       return undefined;
     },
   });
-}
-
-const utf8 = new TextDecoder('utf-8', { fatal: true });
-const buffer = new Uint8Array(largest + 1);
-
-/** All of a file that is not too large, one byte too many of any other; until the next call. */
-function firstBytes(file: string): Uint8Array {
-  const handle = openSync(file, 'r');
-  try {
-    let length = 0;
-    for (let read = -1; read !== 0 && length < buffer.length; length += read)
-      read = readSync(handle, buffer, length, buffer.length - length, null);
-    return buffer.subarray(0, length);
-  } finally {
-    closeSync(handle);
-  }
-}
-
-function attempt<T>(work: () => T): T | undefined {
-  try {
-    return work();
-  } catch {
-    return undefined;
-  }
 }

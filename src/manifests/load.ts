@@ -1,14 +1,13 @@
 /** A repository's manifests -> what is desired, or everything that is wrong with them. */
-import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { KeyturnError } from '../errors.ts';
-import { share } from '../share.ts';
 import { covers, toProject, toRole, toSecret } from './defaults.ts';
+import { readDocuments, type Threads } from './documents.ts';
 import { findManifests } from './find.ts';
 import { type Spread, secretNames, spread } from './hosts.ts';
 import { loginRefs } from './logins.ts';
 import type { Desired, Role, RotatedSecret, ValueRef } from './model.ts';
-import { type ManifestDocument, type ManifestFile, parseFile } from './parse.ts';
+import type { ManifestDocument, ManifestFile } from './parse.ts';
 import { readAuthority } from './paths.ts';
 import { Problems } from './problems.ts';
 import { recipientFiles } from './recipient-files.ts';
@@ -20,6 +19,8 @@ import type { WrittenDefaults, WrittenManifest } from './written.ts';
 export interface LoadOptions {
   /** Only `CI` is read. Default: the process's. */
   env?: NodeJS.ProcessEnv;
+  /** Who else parses. Default: as many threads as there are processors for, where it pays. */
+  threads?: Threads;
 }
 
 /**
@@ -42,9 +43,6 @@ export async function parseManifests(
   return assemble(readable, root, options, new Problems());
 }
 
-/** Files that are parsed before others, who wait for git, have their turn. */
-const atOnce = 32;
-
 async function assemble(
   files: ManifestFile[],
   root: string,
@@ -53,17 +51,9 @@ async function assemble(
 ): Promise<Desired> {
   // The first files are made to last by every measure of V8, which then would keep the syntax trees of all others too.
   setFlagsFromString('--no-allocation-site-pretenuring');
-  let complete = problems.empty;
-  const documents: ManifestDocument[] = [];
-  for (const [index, file] of files.entries()) {
-    if (index % atOnce === 0) await setImmediate();
-    const parsed = parseFile(file, problems);
-    for (const document of parsed.documents) {
-      share(document.value, documents.at(-1)?.value);
-      documents.push(document);
-    }
-    complete &&= parsed.complete;
-  }
+  const found = problems.empty;
+  const { documents, ...read } = await readDocuments(files, problems, options.threads);
+  const complete = found && read.complete;
   const [first] = documents;
   if (first !== undefined && problems.empty && documents.every(isFuture)) {
     const { file, line, column } = first.at('/apiVersion');

@@ -20,6 +20,8 @@ import type { Problems } from './problems.ts';
 export interface ManifestFile {
   /** Relative to the repository, with slashes. */
   path: string;
+  /** Where it lies on this machine, if it does. */
+  location?: string;
   /**
    * Asked for once to parse it, and again where a mistake is found: nobody holds the texts of all files. Undefined after
    * it has been reported that the file cannot be read.
@@ -70,20 +72,34 @@ const options = {
 const documentsIn = (text: string, lines: LineCounter): Iterable<Document.Parsed> =>
   new Composer(options).compose(new Parser(lines.addNewLine).parse(text));
 
+/** The data of a document and where it stands in its file: all that another thread has to tell of it. */
+export interface Part {
+  /** Among all documents of the file, with those that are skipped. */
+  index: number;
+  line: number;
+  column: number;
+  value: unknown;
+}
+
 /**
  * Documents of one file. Empty ones are skipped; unreadable ones are reported, each once. Only the data is kept: a
  * syntax tree is ten times larger than its text, so a mistake found later has its place looked up in the text anew.
  */
 export function parseFile(file: ManifestFile, problems: Problems): ParsedFile {
+  const { parts, complete } = partsOf(file, problems);
+  return { documents: parts.map((part, n) => toDocument(file, part, n + 1)), complete };
+}
+
+/** The same without what only the thread can have that holds the file. */
+export function partsOf(file: ManifestFile, problems: Problems): { parts: Part[]; complete: boolean } {
   const lines = new LineCounter();
   const source = (offset: number): Source => sourceOf(file, lines, offset);
-  const documents: ManifestDocument[] = [];
+  const parts: Part[] = [];
   const text = file.text();
   let complete = text !== undefined;
   let next = 0;
   for (const document of documentsIn(text ?? '', lines)) {
     const index = next++;
-    const number = documents.length + 1;
     const report = (offset: number, what: string, hint: string): void => {
       complete = false;
       problems.add(source(offset), file.path, what, hint);
@@ -98,21 +114,26 @@ export function parseFile(file: ManifestFile, problems: Problems): ParsedFile {
     }
     const data = dataOf(document, report);
     if (data === undefined || data.value === null) continue;
-    const start = source(offsetOf(document, ''));
-    documents.push({
-      file: file.path,
-      value: data.value,
-      subject: subjectOf(data.value, number),
-      at: placesIn(file, index, start),
-    });
+    const { line, column } = source(offsetOf(document, ''));
+    parts.push({ index, line, column, value: data.value });
   }
-  return { documents, complete };
+  return { parts, complete };
 }
 
-const placesIn =
-  (file: ManifestFile, index: number, start: Source): ManifestDocument['at'] =>
-  (pointer) =>
-    pointer === '' ? start : locate(file, index, pointer);
+/** `number`: the how manieth of its file it is, as people count. */
+export function toDocument(
+  file: ManifestFile,
+  { index, line, column, value }: Part,
+  number: number,
+): ManifestDocument {
+  const start = { file: file.path, line, column };
+  return {
+    file: file.path,
+    value,
+    subject: subjectOf(value, number),
+    at: (pointer) => (pointer === '' ? start : locate(file, index, pointer)),
+  };
+}
 
 /** The file that a mistake was found in last: it seldom has one alone. */
 let reread: { file: ManifestFile; lines: LineCounter; documents: readonly Document[] } | undefined;
