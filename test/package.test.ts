@@ -1,8 +1,10 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { once } from 'node:events';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { Worker } from 'node:worker_threads';
 import {
   armor,
   Decrypter,
@@ -85,6 +87,60 @@ spec: { target: [], schedule: { every: 1x, hour: 25 }, initial: { password: hunt
     });
     expect(packed.stderr.split('\n').length).toBeGreaterThan(12);
     expect(packed).toMatchObject({ status: 1, stderr: sources.stderr });
+  });
+
+  describe('parses manifests', () => {
+    const dist = () => join(folder, 'node_modules', 'keyturn', 'dist');
+    const repository = (count: number): string => {
+      const made = mkdtempSync(join(folder, 'repository-'));
+      cpSync(join(root, 'examples', 'quickstart'), made, { recursive: true });
+      for (let n = 0; n < count; n++)
+        writeFileSync(join(made, 'manifests', `empty-${n}.yaml`), '# nothing\n');
+      return made;
+    };
+    /** With code that runs before it. */
+    const after = (code: string, cwd: string, ...args: string[]) => {
+      const first = `data:text/javascript,${encodeURIComponent(code)}`;
+      const all = ['--import', first, join(dist(), 'cli.js'), ...args];
+      return spawnSync(process.execPath, all, { cwd, env, encoding: 'utf8' });
+    };
+
+    test.each([
+      ['nothing to parse', 0, '--help', false],
+      ['few', 450, 'validate', false],
+      ['many', 700, 'validate', availableParallelism() > 1],
+    ])('and thinks of threads only where they pay: %s', (_, count, command, thinks) => {
+      const loaded = `process.moduleLoadList.includes('NativeModule worker_threads')`;
+      const said = after(
+        `process.on('exit', () => process.stderr.write('threads: ' + ${loaded}));`,
+        repository(count),
+        command,
+      );
+      expect(said).toMatchObject({ status: 0, stderr: expect.stringContaining(`threads: ${thinks}`) });
+    });
+
+    test.skipIf(availableParallelism() === 1)('by a thread whose program is packed too', async () => {
+      const made = repository(700);
+      const { stderr } = after(
+        `const threads = process.getBuiltinModule('node:worker_threads');
+        const { Worker } = threads;
+        threads.Worker = class extends Worker {
+          constructor(script, options) {
+            super(script, options);
+            process.stderr.write('thread: ' + script + '\\n');
+          }
+        };`,
+        made,
+        'validate',
+      );
+      const script = pathToFileURL(join(realpathSync(dist()), 'worker.js'));
+      expect(stderr).toContain(`thread: ${script}\n`);
+      const file = join(made, 'manifests', 'one.yaml');
+      writeFileSync(file, '# nothing\n---\na: 1\n');
+      const work = { locations: [file], size: 1, next: new Int32Array(new SharedArrayBuffer(4)) };
+      const [answer] = await once(new Worker(script, { workerData: work }), 'message');
+      expect(answer).toEqual({ portion: 0, files: [[{ index: 0, line: 3, column: 1, value: { a: 1 } }]] });
+    });
   });
 
   test('loads the code of age and of git when it is asked for', () => {

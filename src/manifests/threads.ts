@@ -67,6 +67,8 @@ function options(workerData: Work): ConstructorParameters<typeof Worker>[1] {
       stackSizeMb: 0.5,
       // as fast as with more: a syntax tree is dead once its file is read
       maxYoungGenerationSizeMb: 4,
+      // enough for the densest file of 1 MiB
+      maxOldGenerationSizeMb: 512,
     },
   };
 }
