@@ -124,7 +124,8 @@ function isSorted(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return true;
   if (Array.isArray(value)) return value.every(isSorted);
   let before = '';
-  for (const key in value) {
+  // for…in takes four times as long with objects that have just been parsed
+  for (const key of Object.keys(value)) {
     if (key < before || !isSorted((value as Record<string, unknown>)[key])) return false;
     before = key;
   }
