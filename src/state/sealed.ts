@@ -138,8 +138,8 @@ const isBrief = (fmt: unknown): boolean => fmt === 2 || fmt === 3;
 
 /**
  * How many spaces follow the JSON of a version: as many as the value, spelled in JSON, lacks to the next multiple of
- * 32 bytes, and to 32 at least; of format 2 64, and of the first none. Whoever sees how large the file is learns that multiple and no more of the
- * value; everything else in there is public.
+ * 32 bytes, and to 32 at least; of format 2 64, and of the first none. Whoever sees how large the file is learns that
+ * multiple and no more of the value; everything else in there is public.
  */
 function padding({ purpose, fmt, value }: Record<string, unknown>): number {
   if (purpose !== 'version' || !isBrief(fmt)) return 0;
