@@ -20,6 +20,11 @@ const host: Host = {
   ...system,
   env,
   machine: MACHINE ?? system.machine,
+  onStop: (stop) =>
+    system.onStop(() => {
+      stop();
+      if (HANG_AT !== undefined) writeSync(2, 'has heard that it is to stop\n');
+    }),
   clock: { ...system.clock, now: () => new Date(Date.now() + Number(CLOCK_OFFSET ?? 0)) },
   failpoint: async (name) => {
     const hit = (hits.get(name) ?? 0) + 1;

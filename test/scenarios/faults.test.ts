@@ -97,8 +97,10 @@ describe('in the middle of a rotation', () => {
       const run = await made.world.run(made.a, rotate, {
         hangAt,
         started: (child) => {
-          stopped = child.said(`hanging at ${hangAt}`).then(() => {
+          // two signals on their way may overtake each other
+          stopped = child.said(`hanging at ${hangAt}`).then(async () => {
             child.kill('SIGTERM');
+            await child.said('has heard that it is to stop');
             child.kill('SIGCONT');
           });
         },
