@@ -9,7 +9,7 @@ import type { Write } from '../git/contract.ts';
 import type { Identity } from './identity.ts';
 import type { SecretRecord, State } from './model.ts';
 import { digest, type Format, misplaced, newest, seal, tampered } from './sealed.ts';
-import { changes, openSegment, type Segment, segmentProblem, step } from './segment.ts';
+import { changes, openSegment, refuseOdd, type Segment, segmentProblem, step } from './segment.ts';
 import type { Signer } from './signing.ts';
 
 export interface Folded {
@@ -61,6 +61,8 @@ export async function fold(files: ReadonlyMap<string, Uint8Array>, identity: Ide
   );
   let folded: Folded = { state: { repo: '', serial: 0, head: '', records: {} }, tail: emptyTail };
   const records = new Map<string, SecretRecord>();
+  /** Where each record was changed last: once for all its changes it is looked at. */
+  const changed = new Map<string, string>();
 
   for (const [index, { path }] of names.entries()) {
     const result = opened[index];
@@ -77,11 +79,15 @@ export async function fold(files: ReadonlyMap<string, Uint8Array>, identity: Ide
       throw misplaced(path, 'belongs to the state of another repository');
     if (index > 0 && segment.prev !== state.head)
       throw tampered(path, 'does not follow from the file before it');
-    step(records, segment, path);
+    step(records, segment, path, (_, uid) => changed.set(uid, path));
     folded = {
       state: { repo: segment.repo, serial: segment.serial, head: digest(bytes), records: {} },
       tail: longer(folded.tail, segment, path, bytes.length),
     };
+  }
+  for (const [uid, path] of changed) {
+    const record = records.get(uid);
+    if (record !== undefined) refuseOdd(record, uid, path);
   }
   return { ...folded, state: { ...folded.state, records: sorted(records) } };
 }

@@ -73,19 +73,24 @@ export async function openSegment(
 
 /**
  * Brings `records` from the step before to this one; a snapshot is all there is. Returns the records that it writes
- * or changes, whole. Throws KeyturnError (exit 3) where the segment does not fit what was before.
+ * or changes, whole. Throws KeyturnError (exit 3) where the segment does not fit what was before, and what `judge` throws
+ * of a record that it changes: whoever only wants to know where many steps lead judges what they end with.
  */
 export function step(
   records: Map<string, SecretRecord>,
   { fmt, kind, put, patch = {}, drop }: Segment,
   place: string,
+  judge: (record: SecretRecord, uid: string, place: string) => void = refuseOdd,
 ): Map<string, SecretRecord> {
   if (kind === 'snapshot') records.clear();
   const written = new Map(Object.entries(put));
   const again = fmt === 1 ? undefined : [...written.keys()].find((uid) => records.has(uid));
   if (again !== undefined) throw damaged(place, `writes the record ${again}, which there is already`);
-  for (const [uid, edits] of Object.entries(patch))
-    written.set(uid, changed(records.get(uid), { uid, edits, place }));
+  for (const [uid, edits] of Object.entries(patch)) {
+    const record = changed(records.get(uid), { uid, edits, place });
+    judge(record, uid, place);
+    written.set(uid, record);
+  }
   const renames = [...written].some(([uid, { name }]) => records.get(uid)?.name !== name);
   for (const uid of drop) records.delete(uid);
   for (const [uid, record] of written) records.set(uid, record);
@@ -102,11 +107,14 @@ function changed(
   if (before === undefined) throw damaged(place, `changes the record ${uid}, which there is not`);
   const after = edited(before, edits);
   if (after === null) throw damaged(place, `changes the record ${uid} in a way that keyturn does not write`);
+  return after as SecretRecord;
+}
+
+/** Throws KeyturnError (exit 3) for what edits have made of a record, where that is none. */
+export function refuseOdd(record: SecretRecord, uid: string, place: string): void {
   const at = `state.patch.${uid}`;
-  const record = after as SecretRecord;
-  const wrong = recordProblem(after, at) ?? (record.uid === uid ? null : `${at}.uid`);
+  const wrong = recordProblem(record, at) ?? (record.uid === uid ? null : `${at}.uid`);
   if (wrong !== null) throw damaged(place, `does not hold what keyturn writes, at ${wrong}`);
-  return record;
 }
 
 /** `put` and `patch` of a segment: what is new, whole, and what changes of the rest. Equal records leave no trace. */
