@@ -42,7 +42,7 @@ async function growth(scratch: string): Promise<Row[]> {
   const plan = async (count: number): Promise<Run> => {
     const project = await recorded(scratch, bundled(count));
     const runs: Run[] = [];
-    for (let n = 0; n < 2; n++) runs.push(await project.keyturn('plan'));
+    for (let n = 0; n < 3; n++) runs.push(await project.keyturn('plan'));
     return {
       milliseconds: median(runs.map((run) => run.milliseconds)),
       peak: median(runs.map((run) => run.peak)),
