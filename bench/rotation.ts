@@ -29,7 +29,7 @@ export async function mysqlRotations(scratch: string): Promise<Row[]> {
       ...secrets(most),
     });
     await project.keyturn('apply', '--force');
-    const rows = [await pushes(project, names(most))];
+    const rows = [await rotationBytes(project, names(most)), await pushes(project, names(most))];
     const bare = others(most, most);
     const job = {
       ...{ host: server.host, port: server.port, folder: project.folder, remote: project.remote },
@@ -52,7 +52,7 @@ export async function mysqlRotations(scratch: string): Promise<Row[]> {
           () => project.keyturn('rotate', ...names(count), '--force'),
         ),
       );
-    return [...rows, await rotationBytes(project, names(most))];
+    return rows;
   } finally {
     await server.stop();
   }

@@ -40,7 +40,7 @@ export interface JournalChange {
  * the longer they are put off the less a rotation adds to git; and every run opens the whole tail, some hundredths of a
  * second for each hundred segments of a few changes.
  */
-const longestTail = 256;
+const longestTail = 128;
 const largestTail = (snapshotBytes: number): number => Math.max(4 * snapshotBytes, 64 * 1024);
 const lastSerial = 99_999_999;
 

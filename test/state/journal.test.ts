@@ -85,21 +85,21 @@ describe('fold and append', () => {
     expect(next.state.records.A?.sched.failures).toBe(0);
   });
 
-  it('writes a snapshot after 256 segments and one more, and removes the tail', async () => {
+  it('writes a snapshot after 128 segments and one more, and removes the tail', async () => {
     const files: Files = new Map();
     const noise = Array.from({ length: 1000 }, (_, index) =>
       record(`B${index}`, { specDigest: digest(Buffer.from(`${index}`)) }),
     );
     let folded = await push(files, await empty(), { put: noise });
-    for (let index = 1; index <= 257; index += 1) {
+    for (let index = 1; index <= 129; index += 1) {
       folded = await push(files, folded, {});
       expect(folded.tail.count).toBe(index);
     }
     expect(folded.tail.bytes).toBeLessThan(4 * folded.tail.snapshotBytes);
-    expect(files.size).toBe(258);
+    expect(files.size).toBe(130);
     folded = await push(files, folded, { put: [record('NEW')] });
-    expect([...files.keys()]).toEqual([segmentPath(259)]);
-    expect(folded.tail).toMatchObject({ count: 0, bytes: 0, paths: [segmentPath(259)] });
+    expect([...files.keys()]).toEqual([segmentPath(131)]);
+    expect(folded.tail).toMatchObject({ count: 0, bytes: 0, paths: [segmentPath(131)] });
     const again = await fold(files, ci.identity);
     expect(again).toEqual(folded);
     expect(Object.keys(again.state.records)).toHaveLength(noise.length + 1);
