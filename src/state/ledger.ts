@@ -254,11 +254,17 @@ export class Ledger {
     return { r: 'unknown', detail: `${attempts} other pushes came first` };
   }
 
-  /** After our push: re-read, because somebody may already have built on it. */
+  /**
+   * After our push: whoever has built on it already has added to the journal or begun a new one, which is read then. To
+   * go on from our own end of it would take the place of theirs, and their claim would be gone.
+   */
   async #catchUp(tip: string, next: Folded, writes: readonly Write[], startedAt: number): Promise<number> {
     const { repository } = this.#options;
     const files = await listTip(repository, tip);
-    if (writes.every((write) => files.has(write.path) === (write.bytes !== null))) {
+    const journal = [...files.keys()].filter((path) => path.startsWith('state/'));
+    const isEnd =
+      journal.length === next.tail.paths.length && next.tail.paths.every((path) => files.has(path));
+    if (isEnd && writes.every((write) => files.has(write.path) === (write.bytes !== null))) {
       this.#folded = next;
       this.#files = new TipFiles(repository, tip, files);
       this.#tip = tip;

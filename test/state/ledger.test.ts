@@ -8,7 +8,7 @@ import type { Change } from '../../src/state/ledger.ts';
 import { currentPath } from '../../src/state/pointers.ts';
 import { seal } from '../../src/state/sealed.ts';
 import { valuePath } from '../../src/state/version-file.ts';
-import { put } from '../git/world.ts';
+import { put, testClock } from '../git/world.ts';
 import { added, changed, ci, files, ledger, pushByHand, remote, tip, withValue, world } from './ledgers.ts';
 import { at, reader, record, refusal, words } from './people.ts';
 
@@ -91,6 +91,26 @@ describe('a commit', () => {
     expect(Object.keys(two.state.records)).toEqual(['0', 'A', 'B']);
     await one.refresh();
     expect(one.state).toEqual(two.state);
+  });
+
+  test('on which somebody else built before it was looked for loses nothing of theirs', async () => {
+    const two = await ledger();
+    let meanwhile: (() => Promise<unknown>) | undefined;
+    const one = await ledger(ci.identity, testClock(), async (name) => {
+      const act = name === 'push.afterApply' ? meanwhile : undefined;
+      if (act === undefined) return;
+      meanwhile = undefined;
+      await act();
+    });
+    await one.commit([added('0')], 'the state begins');
+    meanwhile = async () => {
+      await two.refresh();
+      expect(await two.commit([added('B')], 'theirs')).toMatchObject({ r: 'committed', lost: [] });
+    };
+    expect(await one.commit([added('A')], 'ours')).toMatchObject({ r: 'committed', lost: [] });
+    expect(meanwhile).toBeUndefined();
+    expect(await one.commit([added('C')], 'ours again')).toMatchObject({ r: 'committed', lost: [] });
+    expect(Object.keys((await ledger()).state.records)).toEqual(['0', 'A', 'B', 'C']);
   });
 
   test('of a record that somebody else changed meanwhile is lost, and nothing of it is written', async () => {

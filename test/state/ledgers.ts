@@ -18,10 +18,15 @@ beforeEach(() => {
 });
 afterEach(() => world.remove());
 
-export async function ledger(identity: Identity = ci.identity, clock = testClock()): Promise<Ledger> {
+/** `failpoint` is awaited where a push is about to begin, and once the remote has it. */
+export async function ledger(
+  identity: Identity = ci.identity,
+  clock = testClock(),
+  failpoint: (name: string) => Promise<void> = async () => undefined,
+): Promise<Ledger> {
   clones += 1;
   return Ledger.open({
-    repository: await world.open(world.clone(remote, `clone-${clones}`), { clock }),
+    repository: await world.open(world.clone(remote, `clone-${clones}`), { clock, failpoint }),
     identity,
     recipients: [ci.recipient],
     clock,
