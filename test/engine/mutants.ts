@@ -1,5 +1,6 @@
 /** Engines with one protective habit taken away, by breaking the piece of the world that carries it. */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
+import type { Oid, Tip } from '../../src/git/contract.ts';
 import { Secret } from '../../src/secret.ts';
 import type { Change } from '../../src/state/ledger.ts';
 import { abandoned, versionOf } from '../../src/state/transitions.ts';
@@ -139,6 +140,28 @@ const blindRetain: Broken = {
   driver: (real) => rotatorsBut(real, () => ({ witness: async () => 'not-applied' })),
 };
 
+/** G5 broken: what was on top of our push when it was looked for counts as seen, and the journal goes on from our end. */
+const onOurOwnEnd: Broken = {
+  repository: (real) => {
+    let ours: { tip: Tip; files: Map<string, Oid> } | undefined;
+    return {
+      ...real,
+      publish: async (publication) => {
+        const files = await real.list(publication.base, ['state', 'values', 'requests']);
+        for (const { path, bytes } of publication.writes) {
+          if (bytes === null) files.delete(path);
+          else files.set(path, createHash('sha256').update(bytes).digest('hex'));
+        }
+        const outcome = await real.publish(publication);
+        if (outcome.r === 'published') ours = { tip: outcome.tip, files };
+        return outcome;
+      },
+      list: async (tip, folders) =>
+        ours !== undefined && tip === ours.tip ? ours.files : real.list(tip, folders),
+    };
+  },
+};
+
 /** The setup of explore.test.ts that each shows itself in. */
 export const mutants: Record<string, { broken: Broken; setup: string; promise: RegExp }> = {
   'the claim is not pushed before the SET': {
@@ -164,6 +187,11 @@ export const mutants: Record<string, { broken: Broken; setup: string; promise: R
   'there is no fence': {
     broken: noFence,
     setup: 'one policy refusal, by the target',
+    promise: /^I[13]/m,
+  },
+  'what came right after a push is not read': {
+    broken: onOurOwnEnd,
+    setup: 'two secrets, by the target',
     promise: /^I[13]/m,
   },
   'RETAIN is repeated blindly': {

@@ -79,7 +79,7 @@ export function repositoryOf(remote: MemoryRemote, hand: Hand): StateRepository 
     read: async (ids) => new Map(ids.map((id) => [id, remote.blob(id)])),
     publish: async (publication) => {
       const commit = remote.commit(publication);
-      return hand.act('publish', {
+      const sent = await hand.act<PublishOutcome>('publish', {
         ok: () => remote.push(commit),
         'applied, no answer': () => {
           remote.push(commit);
@@ -92,6 +92,9 @@ export function repositoryOf(remote: MemoryRemote, hand: Hand): StateRepository 
         },
         refused: () => ({ r: 'refused', why: 'forbidden', detail: 'no rights' }),
       });
+      // it is in for good, and by the time that the ref is looked at somebody may have built on it
+      if (sent.r !== 'published') return sent;
+      return hand.act<PublishOutcome>('look', { ok: () => ({ r: 'published', tip: remote.tip ?? commit }) });
     },
     followTip: async () => null,
   };

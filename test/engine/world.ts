@@ -8,6 +8,7 @@ import type { Plan, Result } from '../../src/engine/model.ts';
 import { effective, plan } from '../../src/engine/plan.ts';
 import type { Spool } from '../../src/engine/spool.ts';
 import type { World } from '../../src/engine/world.ts';
+import type { StateRepository } from '../../src/git/contract.ts';
 import type { Desired } from '../../src/manifests/model.ts';
 import { Secret } from '../../src/secret.ts';
 import { Ledger } from '../../src/state/ledger.ts';
@@ -71,6 +72,7 @@ export interface Universe {
 
 /** What a mutant replaces: one broken piece of a runner's world. */
 export interface Broken {
+  repository?: (repository: StateRepository) => StateRepository;
   ledger?: (ledger: Ledger, universe: Universe) => Ledger;
   driver?: (driver: ChosenDriver) => ChosenDriver;
   issuer?: (driver: IssuedDriver) => IssuedDriver;
@@ -156,8 +158,9 @@ export async function run(
     const seed = createHash('sha512').update(String(world.drawn)).digest();
     return Uint8Array.from({ length: bytes }, (_, index) => ((seed[index % 64] ?? 0) + index) % 256);
   };
+  const repository = repositoryOf(world.remote, hand);
   const opened = await Ledger.open({
-    repository: repositoryOf(world.remote, hand),
+    repository: broken.repository?.(repository) ?? repository,
     identity: reconciler.identity,
     recipients: [reconciler.recipient],
     clock,
