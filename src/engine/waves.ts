@@ -14,7 +14,7 @@ import { Places } from './places.ts';
 import { type Item, type Prepared, prepare } from './prepare.ts';
 import { claimProblem, push, told } from './push.ts';
 import { failureResult } from './trouble.ts';
-import type { World } from './world.ts';
+import { fenceFreshness, type World } from './world.ts';
 
 interface Looked {
   item: Item;
@@ -94,7 +94,9 @@ export async function rotateAll(
         }
         return !problem;
       });
-      if (mine.length > 0) await world.ledger.refresh().catch(() => undefined);
+      // after a push that took long every fence would look again: one look does for all of them
+      if (mine.length > 0 && world.ledger.age() > fenceFreshness)
+        await world.ledger.refresh().catch(() => undefined);
       concluded = await Promise.all(
         mine.map(({ item, attempt }) =>
           sideBySide(item.secret.target, (inPlace) => carryOut(item, attempt, desired, inPlace)),

@@ -54,6 +54,21 @@ test('looks at the targets of a wave while the claims before it are pushed, and 
   expect(hand.count('publish')).toBe(3);
 });
 
+test.each([
+  [0, 0],
+  [31_000, 1],
+])('after a push of %i ms reads the remote %i times before it sets anything', async (takes, times) => {
+  const of = await two();
+  for (const target of of.desired.targets.values())
+    of.desired.targets.set(target.name, { ...target, concurrency: 8 });
+  const hand = new Watching((label, seen) => {
+    if (label === 'look' && seen.count('look') === 0) of.time += takes;
+    if (label === 'set') expect(seen.count('fetch')).toBe(1 + times);
+  });
+  expect(await rotate(of, hand)).toEqual(rotated);
+  expect(hand.count('fetch')).toBe(1 + times);
+});
+
 test('dates a claim at its push, however long the wave before it took', async () => {
   const of = await two();
   const hand = new Watching((label, seen) => {
