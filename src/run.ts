@@ -14,7 +14,7 @@ import { audienceNow, type World } from './engine/world.ts';
 import { KeyturnError } from './errors.ts';
 import type { GitRepository } from './git/open.ts';
 import type { Host } from './host.ts';
-import type { Desired, RotatedSecret, Target } from './manifests/model.ts';
+import type { Desired } from './manifests/model.ts';
 import { deadClaims } from './owner.ts';
 import { type StartOptions, start } from './start.ts';
 import { type Identity, writerOf } from './state/identity.ts';
@@ -24,7 +24,7 @@ import type { Binding } from './state/model.ts';
 import { type SessionNote, sessionsOf } from './state/sessions.ts';
 import { resolveValue } from './state/values.ts';
 import { isOpen, readRequests, type Wish } from './state/wishes.ts';
-import { type Driver, driverOf } from './targets/registry.ts';
+import { driverOf } from './targets/registry.ts';
 import { asReconciler, asWorkflow } from './targets/web/authenticate.ts';
 
 export interface Session {
@@ -101,20 +101,13 @@ export interface PlanRequest {
 /** Where every secret's credential would be sent, as its driver reads the manifests. */
 export async function bindingsOf(desired: Desired): Promise<Map<string, Binding>> {
   const bindings = new Map<string, Binding>();
-  const drivers = new Map<string, Driver>();
-  const driverFor = async (target: Target, { rotator }: RotatedSecret): Promise<Driver> => {
-    const kind = `${target.type}/${rotator}`;
-    const driver = drivers.get(kind) ?? (await driverOf(target.type, rotator));
-    drivers.set(kind, driver);
-    return driver;
-  };
   for (const secret of desired.secrets.values()) {
     const target = desired.targets.get(secret.target);
-    const driver = target && (await driverFor(target, secret));
+    const driver = target && (await driverOf(target.type, secret.rotator));
     if (driver) bindings.set(secret.name, boundTo(driver, target, secret));
     for (const host of secret.hosts ?? []) {
       const one = desired.targets.get(host);
-      const its = one && (await driverFor(one, secret));
+      const its = one && (await driverOf(one.type, secret.rotator));
       if (its) bindings.set(hostKey(secret.name, host), its.binding(one, secret.account));
     }
   }

@@ -8,7 +8,13 @@ import { newX25519Identity, x25519Identity, x25519Recipient, x25519RecipientOf }
 
 export { fingerprint } from './fingerprint.ts';
 
-const load = () => import('age-encryption');
+let library: Promise<typeof import('age-encryption')> | undefined;
+
+/** Asked for once: a run opens and seals thousands of files, and each `import()` looks the module up again. */
+function load(): Promise<typeof import('age-encryption')> {
+  library ??= import('age-encryption');
+  return library;
+}
 
 /** Begins to load what opens and seals files, which takes its time, for whoever has to wait for something else. */
 export const preloadAge = (): void => {

@@ -1,5 +1,5 @@
 /** What an identity and a recipient are to the library of age, and what X25519 and SSH stanzas have in common. */
-import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 
 export interface AgeStanza {
   readonly args: string[];
@@ -22,22 +22,27 @@ const nonce = Buffer.alloc(12);
 const aead = 'chacha20-poly1305';
 const length = { authTagLength: tagLength };
 
+// Keys go in as key objects: of anything else Node finds out by an exception, with a stack trace, what it is not.
+
 /** HKDF-SHA-256 of what two keys share, tied to both of them. */
 export const wrappingKey = (
   shared: Uint8Array,
   share: Uint8Array,
   theirs: Uint8Array,
   label: string,
-): Buffer => Buffer.from(hkdfSync('sha256', shared, Buffer.concat([share, theirs]), label, 32));
+): KeyObject => {
+  const salt = Buffer.concat([share, theirs]);
+  return createSecretKey(Buffer.from(hkdfSync('sha256', createSecretKey(shared), salt, label, 32)));
+};
 
-export function wrap(fileKey: Uint8Array, key: Uint8Array): Uint8Array {
+export function wrap(fileKey: Uint8Array, key: KeyObject): Uint8Array {
   const cipher = createCipheriv(aead, key, nonce, length);
   const body = Buffer.concat([cipher.update(fileKey), cipher.final(), cipher.getAuthTag()]);
   return new Uint8Array(body);
 }
 
 /** The file key, or null where another key wrapped it. Throws for a body that cannot hold one. */
-export function unwrap(body: Uint8Array, key: Uint8Array): Uint8Array | null {
+export function unwrap(body: Uint8Array, key: KeyObject): Uint8Array | null {
   if (body.length !== fileKeyLength + tagLength) throw new Error('malformed stanza');
   const cipher = createDecipheriv(aead, key, nonce, length);
   cipher.setAuthTag(body.subarray(fileKeyLength));

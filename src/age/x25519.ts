@@ -30,9 +30,14 @@ const privatePrefix = Buffer.from('302e020100300506032b656e04220420', 'hex');
 const privateKey = (raw: Uint8Array): KeyObject =>
   createPrivateKey({ key: Buffer.concat([privatePrefix, raw]), format: 'der', type: 'pkcs8' });
 
-/** Public keys as JWK: OpenSSL takes ten times as long to read DER. */
-const publicKey = (raw: Buffer): KeyObject =>
-  createPublicKey({ key: { kty: 'OKP', crv: type, x: raw.toString('base64url') }, format: 'jwk' });
+/** SubjectPublicKeyInfo (RFC 8410) around a raw key. */
+const publicPrefix = Buffer.from('302a300506032b656e032100', 'hex');
+
+/** As one string of PEM, which Node takes in a third of the time that any object takes it. */
+const publicKey = (raw: Buffer): KeyObject => {
+  const whole = Buffer.concat([publicPrefix, raw]).toString('base64');
+  return createPublicKey(`-----BEGIN PUBLIC KEY-----\n${whole}\n-----END PUBLIC KEY-----\n`);
+};
 
 const rawPublic = (key: KeyObject): Buffer => Buffer.from(key.export({ format: 'jwk' }).x ?? '', 'base64url');
 

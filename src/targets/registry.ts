@@ -22,8 +22,17 @@ const load: Record<TargetType, (rotator: Rotator | undefined) => Promise<Driver>
   web: async () => (await import('./web.ts')).web,
 };
 
-export async function driverOf(type: TargetType, rotator?: Rotator): Promise<Driver> {
-  const driver = await load[type](rotator);
+const loaded = new Map<string, Promise<Driver>>();
+
+/** Loaded once, however many rotations ask for it. */
+export function driverOf(type: TargetType, rotator?: Rotator): Promise<Driver> {
+  const kind = `${type}/${rotator}`;
+  const driver = loaded.get(kind) ?? load[type](rotator).then(behindGuard);
+  loaded.set(kind, driver);
+  return driver;
+}
+
+function behindGuard(driver: Driver): Driver {
   if (driver.machine === 'slots')
     return { ...driver, rotator: (job: SlotJob) => guardedSlots(driver.rotator(job)) };
   if (driver.machine === 'issued')
