@@ -23,18 +23,28 @@ export function editsProblem(value: unknown, at: string): string | null {
   return null;
 }
 
-/** The edits that make `after` of `before`; none where they are equal. Both are parsed JSON. */
+/**
+ * The edits that make `after` of `before`; none where they are equal. `before` is parsed JSON, `after` will be: a field
+ * that is undefined is none, and what the edits say is nobody else's.
+ */
 export function editsBetween(before: object, after: object, path: readonly string[] = []): Edit[] {
   const [was, is] = [before as Fields, after as Fields];
-  return [...new Set([...Object.keys(was), ...Object.keys(is)])].sort().flatMap((name): Edit[] => {
+  const unlike = Object.keys(is).filter((name) => is[name] !== undefined && !isSame(was, is, name));
+  const gone = Object.keys(was).filter((name) => !Object.hasOwn(is, name) || is[name] === undefined);
+  return [...unlike, ...gone].sort().flatMap((name): Edit[] => {
     const at = [...path, name];
-    if (!Object.hasOwn(is, name)) return [[at]];
-    const [from, to] = [was[name], is[name]];
-    if (!Object.hasOwn(was, name)) return [[at, to]];
-    if (isObject(from) && isObject(to)) return from === to ? [] : editsBetween(from, to, at);
-    return isReplacement(from, to) ? [[at, to]] : [];
+    const [from, to] = [Object.hasOwn(was, name) ? was[name] : undefined, is[name]];
+    if (!Object.hasOwn(is, name) || to === undefined) return [[at]];
+    if (isObject(from) && isObject(to)) return editsBetween(from, to, at);
+    return from === undefined || isReplacement(from, to) ? [[at, asWritten(to)]] : [];
   });
 }
+
+const isSame = (was: Fields, is: Fields, name: string): boolean =>
+  Object.hasOwn(was, name) && was[name] === is[name];
+
+/** What reading it back will give: nothing shared with the caller, no absent field left as undefined. */
+export const asWritten = <Value>(value: Value): Value => JSON.parse(JSON.stringify(value));
 
 /** What `edits` make of `record`, which stays as it is. Null where they are not the ones that `editsBetween` finds. */
 export function edited(record: object, edits: readonly Edit[]): object | null {

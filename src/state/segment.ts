@@ -2,7 +2,7 @@
 import { damaged } from '../age/age.ts';
 import type { Identity } from './identity.ts';
 import type { SecretRecord } from './model.ts';
-import { type Edit, edited, editsBetween, editsProblem } from './patch.ts';
+import { asWritten, type Edit, edited, editsBetween, editsProblem } from './patch.ts';
 import { idPattern, instant, recordProblem, sha256 } from './record-shape.ts';
 import { type Format, open } from './sealed.ts';
 import { listOf, mapOf, objectOf, oneOf, text, whole } from './shape.ts';
@@ -124,14 +124,11 @@ export function changes(
 ): Required<Pick<Segment, 'put' | 'patch'>> {
   const put: Segment['put'] = {};
   const patch: Record<string, Edit[]> = {};
-  for (const record of becoming.map(asWritten)) {
+  for (const record of becoming) {
     const before = records.get(record.uid);
     const edits = before && editsBetween(before, record);
-    if (edits === undefined) put[record.uid] = record;
+    if (edits === undefined) put[record.uid] = asWritten(record);
     else if (edits.length > 0) patch[record.uid] = edits;
   }
   return { put, patch };
 }
-
-/** What reading it back will give: nothing shared with the caller, no absent field left as undefined. */
-const asWritten = (record: SecretRecord): SecretRecord => JSON.parse(JSON.stringify(record));

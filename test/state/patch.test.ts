@@ -84,6 +84,16 @@ describe('edits', () => {
     expect(editsBetween(before, after)).toEqual(edits);
     expect(edited(before, edits)).toEqual(after);
   });
+
+  it('take a field that is undefined for none, and share nothing with what they were made of', () => {
+    const before = { a: { b: 1, c: 2 }, d: 3 };
+    const list = [{ e: 1 }];
+    const after = { a: { b: 1, c: undefined }, d: undefined, f: undefined, g: { h: undefined, i: list } };
+    const edits = editsBetween(before, after);
+    expect(edits).toEqual([[['a', 'c']], [['d']], [['g'], { i: [{ e: 1 }] }]]);
+    list[0] = { e: 2 };
+    expect(edited(before, edits)).toEqual({ a: { b: 1 }, g: { i: [{ e: 1 }] } });
+  });
 });
 
 /** Names in one order everywhere. */
