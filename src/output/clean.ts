@@ -5,8 +5,12 @@ import { redact } from '../redact.ts';
 const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 const unprintableButLines = /(?![\n\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
+/** Nearly every line, of which nothing has to go. */
+const harmless = /^[ -~]*$/;
+
 function clean(text: string, strip: (text: string) => string): string {
   const redacted = redact(text);
+  if (harmless.test(redacted)) return redacted;
   const stripped = strip(redacted);
   // Stripping can put a value together that control characters had taken apart.
   return stripped === redacted ? redacted : redact(stripped);
