@@ -3,7 +3,7 @@
  * (protocol G10). Git's two-way merge of index and files does it wholly or touches nothing; no changed,
  * staged, untracked or ignored file is overwritten.
  */
-import { lstat } from 'node:fs/promises';
+import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Oid, Tip } from './contract.ts';
 import { isBelow, readHead, shortName } from './history.ts';
@@ -108,13 +108,18 @@ async function inTheWay(git: Git, from: Oid, to: Oid): Promise<string | null> {
     to,
   ]);
   for (const path of added.out.toString().split('\0').filter(Boolean)) {
-    const absent = await lstat(join(git.cwd, path)).then(
-      () => false,
-      (error: NodeJS.ErrnoException) => error.code === 'ENOENT',
-    );
-    if (!absent) return path;
+    if (isThere(join(git.cwd, path))) return path;
   }
   return null;
+}
+
+/** Also where nobody can tell. */
+function isThere(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return true;
+  }
 }
 
 const emptyTree = async (git: Git): Promise<Oid> =>

@@ -110,13 +110,16 @@ export async function writeObjects(
     if (bytes !== null) parts.push(`M 100644 inline ${quoted(path)}\ndata ${bytes.length}\n`, bytes, '\n');
   parts.push(`\nls :1 ""\nget-mark :1\nreset ${draft}\n\ndone\n`);
   const input = Buffer.concat(parts.map((part) => Buffer.from(part)));
-  const args = ['fast-import', '--quiet', '--done', '--date-format=now'];
+  const args = ['-c', keptWhole, 'fast-import', '--quiet', '--done', '--date-format=now'];
   const answer = done(await git.run(args, { input }), 'git objects');
   const [, tree, commit] = /^040000 tree ([0-9a-f]+)\t\n([0-9a-f]+)\n$/.exec(answer.out.toString()) ?? [];
   if (tree === undefined || commit === undefined)
     throw new KeyturnError('git objects', 'fast-import made no commit');
   return { commit, tree };
 }
+
+/** Of a wave, git would make a file of each object and wait for the disk each time; of a few rotations it still does. */
+const keptWhole = 'fastimport.unpackLimit=32';
 
 const quoted = (path: string): string =>
   `"${path.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`;
