@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Secret } from '../src/secret.ts';
 import { generateBundle } from '../src/state/identity.ts';
+import { serveGit } from '../test/servers/git-http.ts';
 import { node, type Run, run } from './measure.ts';
 
 const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
@@ -15,6 +16,10 @@ export interface Project {
   /** The job's identity. */
   bundle: Secret;
   env: NodeJS.ProcessEnv;
+  /** What the clone pushes to: `remote`, or its address once it is served. */
+  origin(): string;
+  /** From now on the clone pushes over http, with a password, as jobs do. */
+  serve(): Promise<{ close(): Promise<void> }>;
   keyturn(...args: string[]): Promise<Run>;
   git(...args: string[]): Promise<Run>;
 }
@@ -67,12 +72,21 @@ spec:
     'Declare',
   );
   await git('push', '--quiet', 'origin', 'main');
+  const remote = join(place, 'remote.git');
+  let origin = remote;
   return {
     folder,
-    remote: join(place, 'remote.git'),
+    remote,
     bundle: job.bundle,
     env,
     git,
+    origin: () => origin,
+    async serve() {
+      const server = await serveGit(place, { job: { password: 'bench-push-0123456789', write: true } });
+      origin = server.url('remote.git', 'job');
+      await git('remote', 'set-url', 'origin', origin);
+      return server;
+    },
     keyturn: (...args) => node([cli, ...args], { cwd: folder, env }),
   };
 }

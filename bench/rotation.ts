@@ -31,27 +31,22 @@ export async function mysqlRotations(scratch: string): Promise<Row[]> {
     await project.keyturn('apply', '--force');
     const rows = [await rotationBytes(project, names(most)), await pushes(project, names(most))];
     const bare = others(most, most);
-    const job = {
-      ...{ host: server.host, port: server.port, folder: project.folder, remote: project.remote },
-      ...{ concurrency: 8, admin: { user: 'bench_admin', password: adminPassword } },
+    const rotate = async (count: number, times: number, where: string, budget: number | null) => {
+      const job = {
+        ...{ host: server.host, port: server.port, folder: project.folder, remote: project.origin() },
+        ...{ concurrency: 8, admin: { user: 'bench_admin', password: adminPassword } },
+      };
+      const words = { what: `rotate ${count} MySQL accounts`, against: `bare mysql2 loop, ${where}`, budget };
+      const floor = () => bareLoop('mysql', job, bare, count);
+      const ours = () => project.keyturn('rotate', ...names(count), '--force');
+      rows.push(await compare(words, times, floor, ours));
     };
-    for (const [count, times] of [
-      [1, 7],
-      [100, 3],
-      [most, 3],
-    ] as const)
-      rows.push(
-        await compare(
-          {
-            what: `rotate ${count} MySQL accounts`,
-            against: 'bare mysql2 loop and pushes',
-            budget: count === most ? 1.3 : null,
-          },
-          times,
-          () => bareLoop('mysql', job, bare, count),
-          () => project.keyturn('rotate', ...names(count), '--force'),
-        ),
-      );
+    await rotate(most, 3, 'pushes to the same disk', null);
+    const served = await project.serve();
+    await rotate(1, 7, 'pushes over http', null);
+    await rotate(100, 3, 'pushes over http', null);
+    await rotate(most, 3, 'pushes over http', 1.3);
+    await served.close();
     return rows;
   } finally {
     await server.stop();
