@@ -153,10 +153,14 @@ function matching(only: readonly string[], { secrets }: Desired): (name: string)
   return (name) => names.has(name) || others(name);
 }
 
-/** Sessions of people by secret name, as records and the tip's files have them together. */
+/** Sessions of people, as records and the tip's files have them together: by name, of the few secrets that know of any. */
 export async function sessionsSeen({ ledger, host }: Session): Promise<Map<string, SessionNote[]>> {
   const files = await ledger.sessions();
-  const notes = new Map(Object.values(ledger.state.records).map((one) => [one.name, one.sessions ?? []]));
+  const notes = new Map(
+    Object.values(ledger.state.records).flatMap(({ name, sessions = [] }) =>
+      sessions.length === 0 ? [] : [[name, sessions] as const],
+    ),
+  );
   const names = new Set([...notes.keys(), ...files.map(({ secret }) => secret)]);
   return new Map(
     [...names].map((name) => {

@@ -99,7 +99,9 @@ export async function open(
   const plain = await decrypt(bytes, identity.ageIdentities, place);
   const { envelope, sig, signed } = await parse(plain, place);
   const verified = requireSignature || identity.trust.size > 0;
-  if (verified) verifySignature(signed(), sig, identity, place);
+  const text = signed();
+  if (verified) verifySignature(text, sig, identity, place);
+  if (text.length >= large) forget(text);
   for (const [field, wanted] of Object.entries(expect)) {
     if (canonicalize(envelope[field]) === canonicalize(wanted)) continue;
     throw misplaced(place, `holds ${field} ${shown(envelope[field])} where ${shown(wanted)} belongs`);
@@ -209,6 +211,14 @@ function withoutSignature(whole: Buffer, body: Record<string, unknown>, sig: unk
   if (from < 0 || !whole.subarray(from).equals(end)) return Buffer.concat([domain, utf8(body)]);
   whole.write('}', from);
   return whole.subarray(0, from + 1);
+}
+
+/** Bytes of a text that is given up as soon as it is read, for it may be half a run's memory until V8 looks again. */
+const large = 1024 * 1024;
+
+/** Gives the memory behind `bytes` back. Nobody may read them, or anything that shares it, any more. */
+function forget({ buffer }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
 function verifySignature(signed: Uint8Array, sig: Signature, identity: Identity, place: string): void {

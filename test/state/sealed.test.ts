@@ -40,6 +40,22 @@ describe('seal and open', () => {
     );
   });
 
+  it('has given the text of a large state back once it is read, and kept what it says', async () => {
+    const size = 32 * 1024 * 1024;
+    const envelope: Contents = {
+      fmt: 3,
+      purpose: 'state',
+      repo: 'R1',
+      value: 'ä'.repeat(size / 2),
+      z: 'last',
+    };
+    const bytes = await sealed(ci, envelope);
+    const before = process.memoryUsage().arrayBuffers;
+    const { envelope: read } = await opened(bytes);
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(size / 2);
+    expect(read).toEqual(envelope);
+  });
+
   it('refuses every flipped bit', async () => {
     const bytes = await sealed(ci);
     await fc.assert(
