@@ -19,8 +19,9 @@ export const waves = <Item>(items: readonly Item[]): Item[][] =>
   );
 
 /**
- * One push by git, with as many bytes as keyturn's: a file for each name and one for all of them together. The clone
- * is read from and the remote looked at again as every push must be that somebody else may have come before.
+ * One push by git, with as many bytes as keyturn's: a file for each name and one for all of them together. Then the ref
+ * is looked at and fetched, as by anybody who pushes where others do. (keyturn spares itself the fetch where the ref is
+ * at its own commit.)
  */
 export function pushing(
   folder: string,

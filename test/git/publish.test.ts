@@ -61,6 +61,28 @@ describe('a published commit', () => {
     }
   });
 
+  test('is loose objects in the clone where it is small, and one pack where it is a wave', async () => {
+    const remote = s.remote();
+    const clone = s.clone(remote, 'a');
+    const repository = await s.open(clone);
+    let base = await repository.fetch();
+    const kept = async (files: number): Promise<{ loose: number; packs: number }> => {
+      const each = Array.from({ length: files }, (_, n) => [`values/${files}/${n}.age`, `${files} ${n}`]);
+      const before = s.git(clone, 'count-objects', '-v');
+      const outcome = await repository.publish(publication(base, Object.fromEntries(each)));
+      if (outcome.r !== 'published') throw new Error(outcome.r);
+      base = outcome.tip;
+      const after = s.git(clone, 'count-objects', '-v');
+      const grew = (what: string): number => {
+        const of = (text: string) => Number(new RegExp(`^${what}: (\\d+)`, 'm').exec(text)?.[1]);
+        return of(after) - of(before);
+      };
+      return { loose: grew('count'), packs: grew('packs') };
+    };
+    expect(await kept(3)).toEqual({ loose: 7, packs: 0 });
+    expect(await kept(40)).toEqual({ loose: 0, packs: 1 });
+  });
+
   test('carries the identity that the user configured', async () => {
     const remote = s.remote();
     const clone = s.clone(remote, 'a');
