@@ -1,6 +1,7 @@
 /** The manifests of a setup: its targets, and its secrets there. */
 import type { Desired, RotatedSecret } from '../../src/manifests/model.ts';
 import { person } from '../state/people.ts';
+import { firstHandle } from './issuer.ts';
 import { day, schedule } from './schedules.ts';
 import type { Setup } from './world.ts';
 
@@ -85,7 +86,7 @@ export const desired = (
         ...s,
         initial:
           adopting && !of.slots
-            ? { password: { env: name }, username: undefined, handle: s.keys ? 'KEY0' : undefined }
+            ? { password: { env: name }, username: undefined, handle: s.keys ? firstHandle(name) : undefined }
             : undefined,
       },
     ]),

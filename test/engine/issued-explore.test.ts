@@ -19,6 +19,9 @@ const setups: Record<string, Setup> = {
   ),
   'exclusive, an unknown key': of({ exclusive: true, foreign: true }),
   'a foreign key': of({ foreign: true }),
+  'two secrets': of({}, { secrets: 2 }),
+  'two secrets, exclusive, an unknown key': of({ exclusive: true, foreign: true }, { secrets: 2 }),
+  'two secrets, no grace, by the account': of({}, { secrets: 2, grace: 0, authenticateAs: 'user' }),
 };
 
 explore({

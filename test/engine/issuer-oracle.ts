@@ -3,7 +3,14 @@
 import { inUse } from '../../src/state/issued-transitions.ts';
 import type { SecretRecord } from '../../src/state/model.ts';
 import { versionOf } from '../../src/state/transitions.ts';
+import type { MemoryIssuer } from './issuer.ts';
 import type { Universe } from './world.ts';
+
+function issuerFor({ issuers }: Universe, { binding }: SecretRecord): MemoryIssuer {
+  const issuer = issuers.get(binding.account);
+  if (issuer === undefined) throw new Error(`no account ${binding.account}`);
+  return issuer;
+}
 
 /** Every promise that does not hold now, each as a phrase. `plaintext` decrypts from the remote's tree. */
 export async function brokenIssued(
@@ -11,7 +18,8 @@ export async function brokenIssued(
   record: SecretRecord,
   plaintext: (v: number) => Promise<string>,
 ): Promise<string[]> {
-  const { issuer, time } = world;
+  const { time } = world;
+  const issuer = issuerFor(world, record);
   const found: string[] = [];
   const versions = Object.entries(record.versions);
   const values = new Map<string, string>();
@@ -52,9 +60,9 @@ export async function brokenIssued(
 
 /** In the end: nothing at the target but what the record explains, and the foreign key where there was one. */
 export function leftovers(world: Universe, record: SecretRecord): string[] {
-  const { issuer, setup } = world;
-  return issuer.keys
-    .filter(({ handle, foreign }) => {
+  const { setup } = world;
+  return issuerFor(world, record)
+    .keys.filter(({ handle, foreign }) => {
       if (foreign) return setup.issues?.exclusive === true;
       const version = Object.values(record.versions).find((one) => one.handle === handle);
       return (

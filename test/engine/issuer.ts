@@ -18,22 +18,28 @@ interface Key extends IssuedKey {
   by: number;
 }
 
+/** What an account has before keyturn knows of it. */
+export const firstHandle = (account: string): string => `KEY-${account}-0`;
+
+/** The keys of one account. */
 export class MemoryIssuer {
-  keys: Key[];
+  keys: Key[] = [];
   /** Every value that somebody switched off or removed, and which process did. */
   touched: { handle: string; by: number; ownIssue: boolean; foreign: boolean }[] = [];
   #made = 0;
   /** What a list that lags still shows. */
   #before: readonly Key[] = [];
 
-  constructor(time: number) {
-    this.keys = [];
-    this.add('KEY0', 'initial-value-of-app', time, false);
+  readonly #account: string;
+
+  constructor(account: string, value: string, time: number) {
+    this.#account = account;
+    this.add(firstHandle(account), value, time, false);
     this.#before = this.keys;
   }
 
   fork(): MemoryIssuer {
-    const copy = new MemoryIssuer(0);
+    const copy = new MemoryIssuer(this.#account, '', 0);
     copy.keys = structuredClone(this.keys);
     copy.#before = structuredClone(this.#before);
     copy.#made = this.#made;
@@ -49,7 +55,8 @@ export class MemoryIssuer {
 
   issue(time: number, by: number): Issued {
     this.#made += 1;
-    const { handle, value } = this.add(`KEY${this.#made}`, `value-${this.#made}`, time, false, by);
+    const name = `${this.#account}-${this.#made}`;
+    const { handle, value } = this.add(`KEY-${name}`, `value-${name}`, time, false, by);
     return { handle, value: new Secret(value) };
   }
 
@@ -91,7 +98,9 @@ export class MemoryIssuer {
 
 const noAnswer = { code: 'ETIMEDOUT', detail: 'no answer' };
 
-export function issuerOf(issuer: MemoryIssuer, hand: Hand, pid: number, now: () => number): IssuedDriver {
+export type Issuers = ReadonlyMap<string, MemoryIssuer>;
+
+export function issuerOf(issuers: Issuers, hand: Hand, pid: number, now: () => number): IssuedDriver {
   return {
     machine: 'issued',
     leastPrivileges: () => '{}',
@@ -106,7 +115,11 @@ export function issuerOf(issuer: MemoryIssuer, hand: Hand, pid: number, now: () 
       account: account.usernames[0],
       tls: 'system',
     }),
-    rotator: (job) => rotatorOf(issuer, job.login, hand, pid, now),
+    rotator: (job) => {
+      const issuer = issuers.get(job.username);
+      if (issuer === undefined) throw new Error(`no account ${job.username}`);
+      return rotatorOf(issuer, job.login, hand, pid, now);
+    },
   };
 }
 

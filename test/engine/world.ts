@@ -16,7 +16,7 @@ import type { ChosenDriver } from '../../src/targets/driver.ts';
 import type { IssuedDriver } from '../../src/targets/issued.ts';
 import type { SlotDriver } from '../../src/targets/slots.ts';
 import { desired, hostNames, reconciler, secret, target } from './desired.ts';
-import { type IssuerRules, issuerOf, MemoryIssuer, MemorySpools } from './issuer.ts';
+import { type IssuerRules, type Issuers, issuerOf, MemoryIssuer, MemorySpools } from './issuer.ts';
 import { MemoryRemote, repositoryOf } from './remote.ts';
 import { type Hand, healthy, Puppet } from './scheduler.ts';
 import { day } from './schedules.ts';
@@ -60,7 +60,8 @@ export interface Universe {
   desired: Desired;
   remote: MemoryRemote;
   target: MemoryTarget;
-  issuer: MemoryIssuer;
+  /** By account. */
+  issuers: Issuers;
   slots: MemorySlots;
   spools: MemorySpools;
   /** Every victim that a run has pushed by name. */
@@ -106,7 +107,7 @@ export async function universe(of: Setup): Promise<Universe> {
     desired: desired(secrets, of.adopted, of),
     remote: new MemoryRemote(),
     target: new MemoryTarget(of.rules, accounts),
-    issuer: new MemoryIssuer(start - 40 * day),
+    issuers: new Map(names.map((name) => [name, new MemoryIssuer(name, initial(name), start - 40 * day)])),
     slots: new MemorySlots(start - 40 * day),
     spools: new MemorySpools(),
     named: new Set(),
@@ -117,7 +118,8 @@ export async function universe(of: Setup): Promise<Universe> {
   made.desired = desired(secrets, false, of);
   made.time += 31 * day;
   made.target.refusals = of.refusals;
-  if (of.issues?.foreign) made.issuer.add('FOREIGN', 'foreign', made.time - 60_000, true);
+  if (of.issues?.foreign)
+    for (const issuer of made.issuers.values()) issuer.add('FOREIGN', 'foreign', made.time - 60_000, true);
   return made;
 }
 
@@ -125,7 +127,7 @@ export const fork = (of: Universe): Universe => ({
   ...of,
   remote: of.remote.fork(),
   target: of.target.fork(),
-  issuer: of.issuer.fork(),
+  issuers: new Map([...of.issuers].map(([account, issuer]) => [account, issuer.fork()])),
   slots: of.slots.fork(),
   spools: of.spools.fork(),
   named: new Set(of.named),
@@ -178,7 +180,7 @@ export async function run(
   });
   const ledger = broken.ledger ? broken.ledger(noting, world) : noting;
   const model = driverOf(world.target, hand);
-  const maker = issuerOf(world.issuer, hand, pid, () => world.time);
+  const maker = issuerOf(world.issuers, hand, pid, () => world.time);
   const { issues, slots: rules } = world.setup;
   const answers = new Map<string, string>();
   const shower =
