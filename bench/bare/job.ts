@@ -20,8 +20,8 @@ export const waves = <Item>(items: readonly Item[]): Item[][] =>
 
 /**
  * One push by git, with as many bytes as keyturn's: a file for each name and one for all of them together. Then the ref
- * is looked at and fetched, as by anybody who pushes where others do. (keyturn spares itself the fetch where the ref is
- * at its own commit.)
+ * is looked at and fetched, as by anybody who pushes where others do. (keyturn needs the fetch only where
+ * others have pushed, or a push took long; README says what the floor would be without.)
  */
 export function pushing(
   folder: string,
