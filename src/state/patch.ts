@@ -29,7 +29,7 @@ export function editsProblem(value: unknown, at: string): string | null {
  */
 export function editsBetween(before: object, after: object, path: readonly string[] = []): Edit[] {
   const [was, is] = [before as Fields, after as Fields];
-  const unlike = Object.keys(is).filter((name) => is[name] !== undefined && !isSame(was, is, name));
+  const unlike = Object.keys(is).filter((name) => is[name] !== undefined && is[name] !== was[name]);
   const gone = Object.keys(was).filter((name) => !Object.hasOwn(is, name) || is[name] === undefined);
   return [...unlike, ...gone].sort().flatMap((name): Edit[] => {
     const at = [...path, name];
@@ -39,9 +39,6 @@ export function editsBetween(before: object, after: object, path: readonly strin
     return from === undefined || isReplacement(from, to) ? [[at, asWritten(to)]] : [];
   });
 }
-
-const isSame = (was: Fields, is: Fields, name: string): boolean =>
-  Object.hasOwn(was, name) && was[name] === is[name];
 
 /** What reading it back will give: nothing shared with the caller, no absent field left as undefined. */
 export const asWritten = <Value>(value: Value): Value => JSON.parse(JSON.stringify(value));
