@@ -6,9 +6,10 @@
 import { fingerprint } from '../age/fingerprint.ts';
 import { KeyturnError } from '../errors.ts';
 import type { Write } from '../git/contract.ts';
+import { type Format, newest } from './envelope.ts';
 import type { Identity } from './identity.ts';
 import type { SecretRecord, State } from './model.ts';
-import { digest, type Format, misplaced, newest, seal, tampered } from './sealed.ts';
+import { digest, misplaced, seal, tampered } from './sealed.ts';
 import { changes, openSegment, refuseOdd, type Segment, segmentProblem, step } from './segment.ts';
 import type { Signer } from './signing.ts';
 
@@ -157,6 +158,12 @@ export async function append(
       tail: longer(tail, contents, path, bytes.length),
     },
   };
+}
+
+/** Whether a tree with these paths has the files that `folded` adds up, and none that somebody added to them. */
+export function isWhole({ tail }: Folded, paths: readonly string[]): boolean {
+  const there = new Set(paths.filter((path) => path.startsWith('state/')));
+  return there.size === tail.paths.length && tail.paths.every((path) => there.has(path));
 }
 
 const emptyTail: Folded['tail'] = { count: 0, bytes: 0, snapshotBytes: 0, fmt: 0, readers: [], paths: [] };

@@ -10,11 +10,11 @@ import type { StateRepository, Tip, Write } from '../git/contract.ts';
 import type { Secret } from '../secret.ts';
 import { type Admits, admitted, newcomers } from './admission.ts';
 import { byName } from './by-name.ts';
+import { newest } from './envelope.ts';
 import { type Identity, writerOf } from './identity.ts';
-import { append, type Folded, fold } from './journal.ts';
+import { append, type Folded, fold, isWhole } from './journal.ts';
 import type { SecretRecord, State } from './model.ts';
 import { currentPath, formatCurrent, pointersMoved } from './pointers.ts';
-import { newest } from './sealed.ts';
 import { refuseForeign, refuseUnissued, sealed } from './sealing.ts';
 import { readSessions, type SessionFile, sessionFolder } from './sessions.ts';
 import { listTip, readTip, TipFiles } from './tip.ts';
@@ -261,10 +261,10 @@ export class Ledger {
   async #catchUp(tip: string, next: Folded, writes: readonly Write[], startedAt: number): Promise<number> {
     const { repository } = this.#options;
     const files = await listTip(repository, tip);
-    const journal = [...files.keys()].filter((path) => path.startsWith('state/'));
-    const isEnd =
-      journal.length === next.tail.paths.length && next.tail.paths.every((path) => files.has(path));
-    if (isEnd && writes.every((write) => files.has(write.path) === (write.bytes !== null))) {
+    if (
+      isWhole(next, [...files.keys()]) &&
+      writes.every((write) => files.has(write.path) === (write.bytes !== null))
+    ) {
       this.#folded = next;
       this.#files = new TipFiles(repository, tip, files);
       this.#tip = tip;

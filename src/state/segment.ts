@@ -1,10 +1,11 @@
 /** One file of the journal: what it holds, what `append` never writes, and what it makes of the records before. */
 import { damaged } from '../age/age.ts';
+import type { Format } from './envelope.ts';
 import type { Identity } from './identity.ts';
 import type { SecretRecord } from './model.ts';
 import { asWritten, type Edit, edited, editsBetween, editsProblem } from './patch.ts';
 import { idPattern, instant, recordProblem, sha256 } from './record-shape.ts';
-import { type Format, open } from './sealed.ts';
+import { open } from './sealed.ts';
 import { listOf, mapOf, objectOf, oneOf, text, whole } from './shape.ts';
 
 export interface Segment {

@@ -5,9 +5,9 @@
 import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import { Secret } from '../secret.ts';
+import type { Contents, Envelope } from './envelope.ts';
 import type { Binding, VersionFields } from './model.ts';
 import { binding, idPattern, instant } from './record-shape.ts';
-import type { Contents, Envelope } from './sealed.ts';
 import { type Check, mapOf, objectOf, oneOf, text, whole } from './shape.ts';
 
 /** Which secret of which repository: the journal's lineage, and the record. */

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { Contents } from '../../src/state/envelope.ts';
 import { fold, segmentPath } from '../../src/state/journal.ts';
-import { type Contents, open, seal } from '../../src/state/sealed.ts';
+import { open, seal } from '../../src/state/sealed.ts';
 import { fuzzing } from '../fuzz/seeds.ts';
 import { ballast, ci, empty, type Files, journal, push, withNewcomer } from './journals.ts';
 import { person, reader, record, refusal } from './people.ts';

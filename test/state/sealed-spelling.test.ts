@@ -2,7 +2,8 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import canonicalize from 'canonicalize';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { decrypt, encrypt } from '../../src/age/age.ts';
-import { type Contents, open, seal } from '../../src/state/sealed.ts';
+import type { Contents } from '../../src/state/envelope.ts';
+import { open, seal } from '../../src/state/sealed.ts';
 import { type Person, person, refusal } from './people.ts';
 
 let ci: Person;

@@ -3,7 +3,8 @@ import canonicalize from 'canonicalize';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { decrypt, encrypt } from '../../src/age/age.ts';
-import { type Contents, open, seal } from '../../src/state/sealed.ts';
+import type { Contents } from '../../src/state/envelope.ts';
+import { open, seal } from '../../src/state/sealed.ts';
 import { ageDecrypt, ageEncrypt, type Person, person, reader, refusal, withoutAge, words } from './people.ts';
 
 let ci: Person;
